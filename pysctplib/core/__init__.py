@@ -1,1 +1,1 @@
-"""TODO"""
+"""The protocol engine, without sockets, clocks, threads or global randomness."""

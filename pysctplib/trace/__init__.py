@@ -1,1 +1,1 @@
-"""TODO"""
+"""Makes traffic visible: pcapng files, one-line logs, message sequences."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The two implementations behind the sockets: userland and kernel."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The registrar: ASAP server side, ENRP among peers; sans-IO, with one thin IO shell."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The services of the example programs: message formats and both ends."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Pool element and pool user sessions: control channel, cookies, failover."""
