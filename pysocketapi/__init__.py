@@ -1,1 +1,14 @@
-"""SCTP sockets (RFC 6458) over the userland engine or the kernel's SCTP, blocking and asyncio."""
+"""RFC 6458 sockets for Python, over the kernel's SCTP or the userland stack, the same API for both."""
+
+from .message import Message
+from .options import SocketOptions
+from .transport import Transport, default_transport, resolve_transport, set_default_transport
+
+__all__ = [
+    "Message",
+    "SocketOptions",
+    "Transport",
+    "default_transport",
+    "resolve_transport",
+    "set_default_transport",
+]

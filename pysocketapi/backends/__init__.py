@@ -1,1 +1,1 @@
-"""The two implementations behind the sockets: userland and kernel."""
+"""The two ways to have SCTP behind one contract: `kernel` and `userland`; `contract` says what a channel is."""

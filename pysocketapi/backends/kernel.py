@@ -1,0 +1,376 @@
+"""Channels over the kernel's SCTP: stdlib sockets with IPPROTO_SCTP and struct-packed options.
+
+RFC 6458. ctypes is used for getsockopt alone, since Python's has no way to hand in a structure. Layouts are in
+`kernel_linux`; waiting for asyncio is `loop.add_reader` on the descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import constants as c
+from .. import structures as s
+from ..addresses import canonical, for_family
+from ..message import Message
+from ..options import OPTIONS
+from . import kernel_linux as layout
+from .contract import Received
+
+_SCTP = c.IPPROTO_SCTP
+_BINDX_ADD, _BINDX_REM, _PEELOFF = 100, 101, 102
+_PEER_ADDRS, _LOCAL_ADDRS, _CONNECTX3 = 108, 109, 111
+_WHOLE = 1 << 18  # bytes asked for in one recvmsg; longer messages come in parts
+_ANCILLARY = socket.CMSG_SPACE(32) * 3
+_RCVINFO = struct.Struct("=HHH2xIIIIi")
+_SNDINFO = struct.Struct("=HHIIi")
+_libc: Any = None
+
+
+def _library() -> Any:
+    global _libc
+    if _libc is None:
+        _libc = ctypes.CDLL(None, use_errno=True)
+    return _libc
+
+
+def _fail(number: int, text: str = "") -> OSError:
+    return OSError(number, text or os.strerror(number))
+
+
+class KernelChannel:
+    """One kernel socket, non-blocking. See `contract.Channel`."""
+
+    def __init__(self, family: int, one_to_many: bool, sock: socket.socket | None = None) -> None:
+        style = socket.SOCK_SEQPACKET if one_to_many else socket.SOCK_STREAM
+        self.family = family
+        self.one_to_many = one_to_many
+        self.sock = sock if sock is not None else socket.socket(family, style, _SCTP)
+        self._parts: dict[tuple[int, int], list[bytes]] = {}
+        self._held: list[Received] = []
+        self._next: s.NxtInfo | None = None
+        self._nxtinfo = False
+        self._watching: dict[str, Callable[[], None] | None] = {"read": None, "write": None}
+        try:
+            self.sock.setblocking(False)
+            self.sock.setsockopt(_SCTP, c.SCTP_RECVRCVINFO, 1)
+            if family == socket.AF_INET6 and sock is None:
+                with contextlib.suppress(OSError):
+                    self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        except BaseException:
+            self.sock.close()
+            raise
+
+    def fileno(self) -> int:
+        """See contract."""
+        return self.sock.fileno()
+
+    # -- set-up ------------------------------------------------------------------------------------------------
+
+    def _sockaddr(self, host: str, port: int) -> tuple[Any, ...]:
+        if not host:
+            return ("", port)
+        return (for_family(host, self.family), port)
+
+    def _packed(self, hosts: Sequence[str], port: int) -> bytes:
+        # Each sockaddr of the array may have its own family, but an IPv4 socket takes IPv4 only.
+        family = 0 if self.family == socket.AF_INET6 else socket.AF_INET
+        return b"".join(layout.pack_address((host, port), family) for host in hosts)
+
+    def bind(self, hosts: Sequence[str], port: int) -> None:
+        """See contract."""
+        first = hosts[0] if hosts else ""
+        self.sock.bind(self._sockaddr(first, port))
+        if len(hosts) > 1:
+            self.bind_add(hosts[1:], port)
+
+    def bind_add(self, hosts: Sequence[str], port: int) -> None:
+        """See contract."""
+        bound = int(self.sock.getsockname()[1])
+        self.sock.setsockopt(_SCTP, _BINDX_ADD, self._packed(hosts, port or bound))
+
+    def bind_remove(self, hosts: Sequence[str], port: int) -> None:
+        """See contract."""
+        bound = int(self.sock.getsockname()[1])
+        self.sock.setsockopt(_SCTP, _BINDX_REM, self._packed(hosts, port or bound))
+
+    def listen(self, backlog: int) -> None:
+        """See contract."""
+        self.sock.listen(backlog)
+
+    def start_connect(self, hosts: Sequence[str], port: int, udp_port: int | None = None) -> int:
+        """See contract. ``udp_port`` is set for the socket's future associations (RFC 6951 section 6.1)."""
+        if udp_port is not None:
+            self.setopt(c.SCTP_REMOTE_UDP_ENCAPS_PORT, s.UdpEncaps(port=udp_port))
+        packed = ctypes.create_string_buffer(self._packed(hosts, port))
+        argument = struct.pack("@iiP", 0, len(packed) - 1, ctypes.addressof(packed))
+        number, answer = self._getsockopt(_CONNECTX3, argument)
+        if number and number != errno.EINPROGRESS:
+            raise _fail(number)
+        return int(struct.unpack_from("=i", answer)[0])
+
+    def connect_result(self) -> None:
+        """See contract."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLOUT)
+        if not poller.poll(0):
+            raise BlockingIOError(errno.EAGAIN, "the association is not up yet")
+        number = self.error()
+        if number:
+            raise _fail(number)
+
+    def accept(self) -> KernelChannel:
+        """See contract."""
+        sock, _ = self.sock.accept()
+        return KernelChannel(self.family, False, sock)
+
+    def peeloff(self, assoc_id: int) -> KernelChannel:
+        """See contract."""
+        number, answer = self._getsockopt(_PEELOFF, struct.pack("=ii", assoc_id, -1))
+        if number:
+            raise _fail(number)
+        fd = struct.unpack("=ii", answer)[1]
+        channel = KernelChannel(self.family, False, socket.socket(self.family, socket.SOCK_STREAM, _SCTP, fd))
+        for item in [held for held in self._held if held is not None and held.assoc_id == assoc_id]:
+            self._held.remove(item)
+            channel._held.append(item)
+        return channel
+
+    # -- data --------------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        data: bytes,
+        stream: int = 0,
+        ppid: int = 0,
+        flags: int = 0,
+        context: int = 0,
+        assoc_id: int = 0,
+        address: s.Address | None = None,
+        prinfo: s.PrInfo | None = None,
+        authinfo: s.AuthInfo | None = None,
+    ) -> None:
+        """See contract."""
+        try:
+            info = _SNDINFO.pack(stream, flags, layout.htonl(ppid), context, assoc_id)
+        except struct.error as error:
+            raise _fail(errno.EINVAL, str(error)) from None
+        ancillary: list[tuple[int, int, bytes]] = [(_SCTP, c.SCTP_SNDINFO, info)]
+        if prinfo is not None:
+            ancillary.append((_SCTP, c.SCTP_PRINFO, layout.pack(prinfo)))
+        if authinfo is not None:
+            ancillary.append((_SCTP, c.SCTP_AUTHINFO, layout.pack(authinfo)))
+        buffers = [data] if data else []
+        if address is not None:
+            self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL, self._sockaddr(*address))
+        else:
+            self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL)
+
+    def recv(self, limit: int = 0) -> Received:
+        """See contract."""
+        if self._held:
+            return self._held.pop(0)
+        while True:
+            data, ancillary, flags, source = self.sock.recvmsg(limit or _WHOLE, _ANCILLARY)
+            if flags & c.MSG_NOTIFICATION:
+                notification = self._notification(data, flags)
+                if notification is not None:
+                    return notification
+                continue
+            if not data and not flags & socket.MSG_EOR and not ancillary:
+                return None
+            message = self._message(data, ancillary, flags, source)
+            if limit or self._complete(message):
+                return message
+
+    def _notification(self, data: bytes, flags: int) -> Any:
+        while not flags & socket.MSG_EOR:
+            more, _, flags, _ = self.sock.recvmsg(_WHOLE, _ANCILLARY)
+            data += more
+        return layout.unpack_notification(data)
+
+    def _message(self, data: bytes, ancillary: Any, flags: int, source: Any) -> Message:
+        host, port = (canonical(source[0]), source[1]) if source else ("", 0)
+        message = Message(data, address=host, port=port, eor=bool(flags & socket.MSG_EOR))
+        self._next = None
+        for level, type_, content in ancillary:
+            if level == _SCTP and type_ == c.SCTP_RCVINFO:
+                stream, ssn, bits, ppid, tsn, cumtsn, context, assoc_id = _RCVINFO.unpack_from(content)
+                message.stream, message.ppid, message.assoc_id = stream, layout.htonl(ppid), assoc_id
+                message.unordered = bool(bits & c.SCTP_UNORDERED)
+                message.ssn, message.tsn, message.cumtsn, message.context = ssn, tsn, cumtsn, context
+            elif level == _SCTP and type_ == c.SCTP_NXTINFO and self._nxtinfo:
+                self._next = layout.unpack(s.NxtInfo, content)
+        return message
+
+    def _complete(self, message: Message) -> bool:
+        """Join the parts of a long message; True when it is whole."""
+        key = (message.assoc_id, message.stream)
+        parts = self._parts.get(key)
+        if message.eor:
+            if parts is not None:
+                parts.append(message.data)
+                message.data = b"".join(parts)
+                del self._parts[key]
+            return True
+        if parts is None:
+            self._parts[key] = [message.data]
+        else:
+            parts.append(message.data)
+        return False
+
+    def next_info(self) -> s.NxtInfo | None:
+        """See contract."""
+        return self._next
+
+    # -- options -----------------------------------------------------------------------------------------------
+
+    def _getsockopt(self, option: int, argument: bytes) -> tuple[int, bytes]:
+        """Call getsockopt with a structure handed in; return (errno or 0, its bytes)."""
+        buffer = ctypes.create_string_buffer(argument, len(argument))
+        size = ctypes.c_uint(len(argument))
+        result = _library().getsockopt(self.sock.fileno(), _SCTP, option, buffer, ctypes.byref(size))
+        return (ctypes.get_errno() if result < 0 else 0), buffer.raw[: max(size.value, 8)]
+
+    def subscribe(self, type_: int, on: bool, assoc_id: int = 0) -> None:
+        """See contract."""
+        self.sock.setsockopt(_SCTP, c.SCTP_EVENT, layout.pack(s.Event(assoc_id, type_, on)))
+
+    def getopt(self, option: int, value: Any = None) -> Any:
+        """See contract."""
+        known = OPTIONS.get(option)
+        if known is None or not known.get or option > 1000:
+            raise _fail(errno.ENOPROTOOPT)
+        if option == c.SCTP_GET_ASSOC_NUMBER:
+            return len(self._assoc_ids())
+        if option == c.SCTP_GET_ASSOC_ID_LIST:
+            return s.AssocIds(self._assoc_ids())
+        argument = layout.pack(value, self.family) if value is not None else bytes(layout.size_of(known.type))
+        number, answer = self._getsockopt(option, argument.ljust(layout.size_of(known.type), b"\0"))
+        if number:
+            raise _fail(number)
+        return layout.unpack(known.type, answer)
+
+    def _assoc_ids(self) -> tuple[int, ...]:
+        number, answer = self._getsockopt(c.SCTP_GET_ASSOC_ID_LIST, bytes(layout.size_of(s.AssocIds)))
+        if number:
+            raise _fail(number)
+        ids: tuple[int, ...] = layout.unpack(s.AssocIds, answer).ids
+        return ids
+
+    def setopt(self, option: int, value: Any) -> None:
+        """See contract."""
+        known = OPTIONS.get(option)
+        if known is None or not known.set or option > 1000:
+            raise _fail(errno.ENOPROTOOPT)
+        if option == c.SCTP_RECVRCVINFO:
+            return  # always on here: messages are described by it
+        if option == c.SCTP_RECVNXTINFO:
+            self._nxtinfo = bool(value)
+        self.sock.setsockopt(_SCTP, option, layout.pack(value, self.family))
+
+    def get_buffer(self, option: int) -> int:
+        """See contract."""
+        return self.sock.getsockopt(socket.SOL_SOCKET, option)
+
+    def set_buffer(self, option: int, size: int) -> None:
+        """See contract."""
+        self.sock.setsockopt(socket.SOL_SOCKET, option, size)
+
+    def set_linger(self, on: bool, seconds: int) -> None:
+        """See contract."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", on, seconds))
+
+    def error(self) -> int:
+        """See contract."""
+        return self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    # -- ends --------------------------------------------------------------------------------------------------
+
+    def shutdown(self, assoc_id: int = 0) -> None:
+        """See contract."""
+        if self.one_to_many:
+            self.send(b"", flags=c.SCTP_EOF, assoc_id=assoc_id)
+        else:
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def abort(self, assoc_id: int = 0, reason: bytes = b"") -> None:
+        """See contract."""
+        self.send(reason, flags=c.SCTP_ABORT, assoc_id=assoc_id)
+
+    def _addresses(self, option: int, assoc_id: int) -> list[s.Address]:
+        number, answer = self._getsockopt(option, struct.pack("=iI", assoc_id, 0).ljust(8 + 28 * 256, b"\0"))
+        if number:
+            raise _fail(number)
+        count = struct.unpack_from("=I", answer, 4)[0]
+        return layout.unpack_addresses(answer, count, 8)
+
+    def peer_addresses(self, assoc_id: int = 0) -> list[s.Address]:
+        """See contract."""
+        try:
+            return self._addresses(_PEER_ADDRS, assoc_id)
+        except OSError as error:
+            if error.errno == errno.EINVAL and not self.one_to_many:
+                raise _fail(errno.ENOTCONN) from None
+            raise
+
+    def local_addresses(self, assoc_id: int = 0) -> list[s.Address]:
+        """See contract."""
+        return self._addresses(_LOCAL_ADDRS, assoc_id)
+
+    # -- waiting -----------------------------------------------------------------------------------------------
+
+    def wait(self, read: bool, write: bool, timeout: float | None) -> bool:
+        """See contract."""
+        if read and self._held:
+            return True
+        poller = select.poll()
+        poller.register(self.sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+        return bool(poller.poll(None if timeout is None else max(0.0, timeout * 1000)))
+
+    def watch_read(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
+        """See contract."""
+        if self._held and callback is not None:
+            loop.call_soon(callback)
+            return
+        self._watch("read", loop.add_reader, loop.remove_reader, callback)
+
+    def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
+        """See contract."""
+        self._watch("write", loop.add_writer, loop.remove_writer, callback)
+
+    def _watch(
+        self,
+        way: str,
+        add: Callable[..., Any],
+        remove: Callable[..., Any],
+        callback: Callable[[], None] | None,
+    ) -> None:
+        fd = self.sock.fileno()
+        before, self._watching[way] = self._watching[way], callback
+        if fd < 0:
+            return
+
+        def fire() -> None:
+            fired, self._watching[way] = self._watching[way], None
+            if self.sock.fileno() >= 0:
+                remove(fd)
+            if fired is not None:
+                fired()
+
+        if callback is not None and before is None:
+            add(fd, fire)
+        elif callback is None and before is not None:
+            remove(fd)
+
+    def close(self) -> None:
+        """See contract."""
+        self.sock.close()
