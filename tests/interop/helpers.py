@@ -220,3 +220,17 @@ def relay_counts(running: subprocess.Popen[str]) -> tuple[int, int]:
     running.terminate()
     words = finish(running, 10).split()
     return int(words[1]), int(words[3])
+
+
+def _words(mode: str, options: dict[str, object]) -> list[str]:
+    return [*mode.split(), *(f"{name.replace('_', '-')}={value}" for name, value in options.items())]
+
+
+def usrsctp_command(peer: str, mode: str, udp: int, remote_udp: int, **options: object) -> list[str]:
+    """Return the command line of usrsctp/peer.c; ``mode`` as "listen echo"."""
+    return [peer, *_words(mode, {"udp": udp, "remote-udp": remote_udp, **options})]
+
+
+def stack_command(mode: str, **options: object) -> list[str]:
+    """Return the command line of the same peer made of our stack (stackpeer.py)."""
+    return [sys.executable, "-m", "tests.interop.stackpeer", *_words(mode, options)]
