@@ -1,20 +1,30 @@
 """What both backends offer: a channel, the non-blocking core of a socket.
 
-RFC 6458's operations without waiting: what cannot be done at once raises BlockingIOError. `wait` is for the
-blocking API, `watch_read` and `watch_write` are for asyncio. Nothing is implemented here.
+RFC 6458's operations without waiting: what cannot be done at once returns PENDING, False or None (an exception
+per attempt would cost more than the attempt). `wait` is for the blocking API, the `watch_` methods are for
+asyncio. Nothing is implemented here.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from enum import Enum
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..message import Message
 from ..notifications import Notification
 from ..structures import Address, AuthInfo, NxtInfo, PrInfo
 
-Received: TypeAlias = Message | Notification | None
+
+class Pending(Enum):
+    """The type of PENDING."""
+
+    PENDING = 0
+
+
+PENDING: Final = Pending.PENDING  # nothing is there yet
+Received: TypeAlias = Message | Notification | Pending | None
 
 
 class Channel(Protocol):
@@ -41,11 +51,11 @@ class Channel(Protocol):
     def start_connect(self, hosts: Sequence[str], port: int, udp_port: int | None = None) -> int:
         """Begin an association and return its identifier (one-to-one on the kernel: 0)."""
 
-    def connect_result(self) -> None:
-        """One-to-one: return when connected, raise BlockingIOError while not yet, OSError if it failed."""
+    def connect_result(self) -> bool:
+        """One-to-one: True when connected, False while not yet; raises OSError if it failed."""
 
-    def accept(self) -> Channel:
-        """Take an association off a listening one-to-one channel."""
+    def accept(self) -> Channel | None:
+        """Take an association off a listening one-to-one channel; None: there is none yet."""
 
     def peeloff(self, assoc_id: int) -> Channel:
         """Branch an association off a one-to-many channel."""
@@ -61,8 +71,8 @@ class Channel(Protocol):
         address: Address | None = None,
         prinfo: PrInfo | None = None,
         authinfo: AuthInfo | None = None,
-    ) -> None:
-        """Queue one message whole, or nothing of it."""
+    ) -> bool:
+        """Queue one message whole; False: there is no room for it now, and nothing of it was queued."""
 
     def recv(self, limit: int = 0) -> Received:
         """Return the next message or notification; None at the end of the association.
@@ -114,6 +124,9 @@ class Channel(Protocol):
 
     def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
         """Call back once when writable (or broken); None forgets that."""
+
+    def watch_closed(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """After close: call back when the peer knows, or nothing more will be done about it."""
 
     def close(self) -> None:
         """End gracefully, unless SO_LINGER says otherwise; give the port back when that is done."""

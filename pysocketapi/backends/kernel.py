@@ -21,9 +21,10 @@ from .. import constants as c
 from .. import structures as s
 from ..addresses import canonical, for_family
 from ..message import Message
+from ..notifications import Notification, PartialDeliveryEvent
 from ..options import OPTIONS
 from . import kernel_linux as layout
-from .contract import Received
+from .contract import PENDING, Received
 
 _SCTP = c.IPPROTO_SCTP
 _BINDX_ADD, _BINDX_REM, _PEELOFF = 100, 101, 102
@@ -55,7 +56,7 @@ class KernelChannel:
         self.one_to_many = one_to_many
         self.sock = sock if sock is not None else socket.socket(family, style, _SCTP)
         self._parts: dict[tuple[int, int], list[bytes]] = {}
-        self._held: list[Received] = []
+        self._held: list[Message | Notification] = []
         self._next: s.NxtInfo | None = None
         self._nxtinfo = False
         self._watching: dict[str, Callable[[], None] | None] = {"read": None, "write": None}
@@ -117,29 +118,33 @@ class KernelChannel:
             raise _fail(number)
         return int(struct.unpack_from("=i", answer)[0])
 
-    def connect_result(self) -> None:
+    def connect_result(self) -> bool:
         """See contract."""
         poller = select.poll()
         poller.register(self.sock, select.POLLOUT)
         if not poller.poll(0):
-            raise BlockingIOError(errno.EAGAIN, "the association is not up yet")
+            return False
         number = self.error()
         if number:
             raise _fail(number)
+        return True
 
-    def accept(self) -> KernelChannel:
+    def accept(self) -> KernelChannel | None:
         """See contract."""
-        sock, _ = self.sock.accept()
+        try:
+            sock, _ = self.sock.accept()
+        except BlockingIOError:
+            return None
         return KernelChannel(self.family, False, sock)
 
     def peeloff(self, assoc_id: int) -> KernelChannel:
-        """See contract."""
+        """See contract. The peeled descriptor keeps the subscriptions of this one."""
         number, answer = self._getsockopt(_PEELOFF, struct.pack("=ii", assoc_id, -1))
         if number:
             raise _fail(number)
         fd = struct.unpack("=ii", answer)[1]
         channel = KernelChannel(self.family, False, socket.socket(self.family, socket.SOCK_STREAM, _SCTP, fd))
-        for item in [held for held in self._held if held is not None and held.assoc_id == assoc_id]:
+        for item in [held for held in self._held if held.assoc_id == assoc_id]:
             self._held.remove(item)
             channel._held.append(item)
         return channel
@@ -157,7 +162,7 @@ class KernelChannel:
         address: s.Address | None = None,
         prinfo: s.PrInfo | None = None,
         authinfo: s.AuthInfo | None = None,
-    ) -> None:
+    ) -> bool:
         """See contract."""
         try:
             info = _SNDINFO.pack(stream, flags, layout.htonl(ppid), context, assoc_id)
@@ -169,19 +174,28 @@ class KernelChannel:
         if authinfo is not None:
             ancillary.append((_SCTP, c.SCTP_AUTHINFO, layout.pack(authinfo)))
         buffers = [data] if data else []
-        if address is not None:
-            self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL, self._sockaddr(*address))
-        else:
-            self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL)
+        try:
+            if address is not None:
+                self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL, self._sockaddr(*address))
+            else:
+                self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return False
+        return True
 
     def recv(self, limit: int = 0) -> Received:
         """See contract."""
         if self._held:
             return self._held.pop(0)
         while True:
-            data, ancillary, flags, source = self.sock.recvmsg(limit or _WHOLE, _ANCILLARY)
+            try:
+                data, ancillary, flags, source = self.sock.recvmsg(limit or _WHOLE, _ANCILLARY)
+            except BlockingIOError:
+                return PENDING
             if flags & c.MSG_NOTIFICATION:
                 notification = self._notification(data, flags)
+                if type(notification) is PartialDeliveryEvent:
+                    self._parts.pop((notification.assoc_id, notification.stream), None)
                 if notification is not None:
                     return notification
                 continue
@@ -191,7 +205,7 @@ class KernelChannel:
             if limit or self._complete(message):
                 return message
 
-    def _notification(self, data: bytes, flags: int) -> Any:
+    def _notification(self, data: bytes, flags: int) -> Notification | None:
         while not flags & socket.MSG_EOR:
             more, _, flags, _ = self.sock.recvmsg(_WHOLE, _ANCILLARY)
             data += more
@@ -370,6 +384,10 @@ class KernelChannel:
             add(fd, fire)
         elif callback is None and before is not None:
             remove(fd)
+
+    def watch_closed(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """See contract. The kernel ends the association by itself."""
+        loop.call_soon(callback)
 
     def close(self) -> None:
         """See contract."""

@@ -191,7 +191,19 @@ def size_of(cls: type[Any]) -> int:
 
 
 def _unpack_status(data: bytes) -> s.Status:
-    return s.Status(*_STATUS.unpack_from(data), unpack(s.PaddrInfo, data[_STATUS.size :]))
+    status = s.Status()
+    (
+        status.assoc_id,
+        status.state,
+        status.rwnd,
+        status.unackdata,
+        status.penddata,
+        status.instrms,
+        status.outstrms,
+        status.fragmentation_point,
+    ) = _STATUS.unpack_from(data)
+    status.primary = unpack(s.PaddrInfo, data[_STATUS.size :])
+    return status
 
 
 def _unpack_chunks(data: bytes) -> s.AuthChunks:
@@ -295,11 +307,13 @@ def _stream_reset(data: bytes, flags: int) -> n.StreamResetEvent:
 
 
 def _assoc_reset(data: bytes, flags: int) -> n.AssocResetEvent:
-    return n.AssocResetEvent(*struct.unpack_from("=iII", data, 8), flags)
+    assoc_id, local, remote = struct.unpack_from("=iII", data, 8)
+    return n.AssocResetEvent(assoc_id, local, remote, flags)
 
 
 def _stream_change(data: bytes, flags: int) -> n.StreamChangeEvent:
-    return n.StreamChangeEvent(*struct.unpack_from("=iHH", data, 8), flags)
+    assoc_id, inbound, outbound = struct.unpack_from("=iHH", data, 8)
+    return n.StreamChangeEvent(assoc_id, inbound, outbound, flags)
 
 
 _NOTIFICATIONS: dict[int, Callable[[bytes, int], n.Notification]] = {
