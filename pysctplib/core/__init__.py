@@ -1,1 +1,1 @@
-"""The protocol engine, without sockets, clocks, threads or global randomness."""
+"""The protocol engine of SCTP, sans-IO: see ``engine.Engine``. Contract: docs/design.md section 2."""

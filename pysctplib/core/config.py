@@ -27,6 +27,9 @@ class Config:
     max_burst: int = 4  # 0: off
     sack_delay: float = 0.2  # seconds, at most 0.5 (RFC 9260 section 6.2)
     sack_frequency: int = 2  # acknowledge every n-th packet; see core/inbound for batches
+    sack_batch: int = (
+        32  # in steady bulk: acknowledge at least every n-th packet of a batch; core/inbound says when
+    )
     receive_buffer: int = 1 << 20  # bytes; the advertised window
     send_buffer: int = 1 << 20  # bytes; beyond it send() raises EAGAIN unless nothing is buffered
     nodelay: bool = False  # True: no Nagle-like bundling delay (RFC 9260 section 6.1 rule E)
@@ -36,6 +39,7 @@ class Config:
     autoclose: float = 0.0  # seconds of idleness before a graceful shutdown; 0: off (RFC 6458 section 8.1.8)
     remote_udp_port: int = 9899  # RFC 6951; 0: plain SCTP over IP
     adaptation: int | None = None  # adaptation code point to announce (RFC 5061)
+    sender_dry_events: bool = False  # report SenderDry (RFC 6458 section 6.1.9); costs an event per idle moment
     disable_fragments: bool = False  # EMSGSIZE instead of fragmentation (RFC 6458 section 8.1.11)
 
     def copy(self) -> Config:
@@ -67,6 +71,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("max_burst", 0, 65535),
     ("sack_delay", 0, 0.5),
     ("sack_frequency", 1, 65535),
+    ("sack_batch", 1, 65535),
     ("receive_buffer", 4096, 1 << 30),
     ("send_buffer", 1, 1 << 30),
     ("max_fragment", 0, 65535),

@@ -1,1 +1,1 @@
-"""Bytes and chunks: formats of RFC 9260 section 3. No associations, sockets or time in here."""
+"""Bytes of SCTP: packets, chunks, parameters, error causes, checksum."""

@@ -1,0 +1,571 @@
+"""One association: its state, the user's calls, and the walk over the chunks of a packet.
+
+RFC 9260 sections 4, 6.10 (order of chunks), 8.1, 8.2, 8.5 and 11.1. The procedures live in ``setup``, ``teardown``,
+``flight``, ``inbound``, ``transmit``, ``heartbeat`` and ``timers``; this module holds what they share. ``CHUNKS`` is
+the table of chunk handlers; DATA and SACK are handled in the loop itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from heapq import heappush
+from math import inf
+from typing import TYPE_CHECKING
+
+from ..errors import DecodeError
+from ..wire import causes, chunks, packet
+from ..wire.chunks import DATA_HEADER, DATA_HEADER_SIZE
+from ..wire.packet import CHUNK
+from . import flight, heartbeat, inbound, setup, teardown
+from .addresses import canonical
+from .config import Config
+from .events import Event, PathChange, RemoteError, SenderDry, SendFailed, Writable
+from .flight import Flight
+from .inbound import Inbound
+from .outbound import ACKED, Item, Outbound
+from .path import Path, PathKey, PathState
+from .states import SENDS_DATA, SETTING_UP, TAKES_DATA, TRANSITIONS, State
+from .transmit import emit, sack_path
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint
+    from .engine import Engine
+
+
+@dataclass(slots=True)
+class Status:
+    """A snapshot for the user (RFC 9260 section 11.1.8, RFC 6458 section 8.2.1). Sizes in bytes."""
+
+    state: State
+    peer_rwnd: int
+    unacknowledged_chunks: int
+    queued_bytes: int
+    inbound_streams: int
+    outbound_streams: int
+    fragment_size: int
+    primary: Path
+
+
+class Association:
+    """State of one association. Attributes of design.md section 2 are the user's; the rest is the engine's."""
+
+    __slots__ = (
+        "above_half", "buffered", "bundle_one", "closing", "config", "control", "current", "dirty", "doomed",
+        "endpoint", "engine", "error_count", "established", "events", "flight", "fragment_size", "header", "id", "inbound",
+        "inbound_streams", "last_activity", "local_tag", "outbound", "outbound_streams", "paths", "peer_adaptation",
+        "peer_port", "peer_tag", "pending", "primary", "reply_path", "scheduled", "sends_data", "shutdown_count",
+        "state", "t1", "t2", "t5", "t_autoclose", "takes_data", "ties", "user",
+    )  # fmt: skip
+
+    current: Path  # where new data goes
+    primary: Path  # where the user wants it to go
+
+    def __init__(
+        self, endpoint: Endpoint, identifier: int, peer_port: int, local_tag: int, config: Config
+    ) -> None:
+        self.engine: Engine = endpoint.engine
+        self.endpoint = endpoint
+        self.id = identifier
+        self.config = config
+        self.events: list[Event] = self.engine.queued_events
+        self.state = State.CLOSED
+        self.sends_data = self.takes_data = False
+        self.peer_port = peer_port
+        self.local_tag = local_tag
+        self.peer_tag = 0
+        self.ties = (0, 0)  # tie-tags of section 5.2.2; (0, 0) until an unexpected INIT
+        self.paths: dict[str, Path] = {}
+        self.outbound_streams = config.outbound_streams
+        self.inbound_streams = config.max_inbound_streams
+        self.outbound = Outbound()
+        self.flight = Flight(0)
+        self.inbound = Inbound(0, config.receive_buffer)
+        self.buffered = 0
+        self.above_half = False
+        self.control: list[bytes] = []  # encoded chunks for the next packet
+        self.reply_path: Path | None = None  # where they go; None: where data goes
+        self.bundle_one = False  # COOKIE-ECHOED: one packet of DATA may go with COOKIE ECHO
+        self.pending: setup.Pending | None = None
+        self.peer_adaptation: int | None = None
+        self.error_count = 0
+        self.shutdown_count = 0
+        self.closing = False
+        self.established = False  # was, at some time
+        self.doomed = b""
+        self.dirty = False
+        self.fragment_size = 0
+        self.last_activity = 0.0
+        self.t1 = self.t2 = self.t5 = self.t_autoclose = inf
+        self.scheduled = inf  # the time of this association's valid entry in the engine's heap
+        self.user: object = None  # for whoever drives the engine
+        self.set_peer_tag(0)
+
+    def __repr__(self) -> str:
+        return f"<Association {self.id} {self.state.value} port {self.endpoint.port} to {self.peer_port}>"
+
+    # ---- the user's calls (section 11.1)
+
+    def send(
+        self,
+        data: bytes,
+        stream: int,
+        now: float,
+        ppid: int = 0,
+        unordered: bool = False,
+        lifetime: float | None = None,
+        context: int = 0,
+        path: str | None = None,
+        immediate: bool = False,
+    ) -> None:
+        """Queue one message (section 11.1.5).
+
+        ``ppid`` is in host order, ``lifetime`` in seconds until the first transmission at the latest, ``path`` an
+        address of the peer to prefer. OSError: EPIPE after shutdown, EAGAIN if the buffer is full, EINVAL for an
+        empty message or a bad stream, EMSGSIZE if fragmentation is disabled and needed, EADDRNOTAVAIL.
+        """
+        if not self.sends_data or self.closing:
+            if self.closing or self.state not in SETTING_UP:
+                code = errno.ENOTCONN if self.state is State.CLOSED else errno.EPIPE
+                raise OSError(code, os.strerror(code))
+        if type(data) is not bytes:
+            data = bytes(data)
+        size = len(data)
+        if not size or not 0 <= stream < self.outbound_streams:
+            raise OSError(errno.EINVAL, "empty message" if not size else f"no stream {stream}")
+        limit = self.config.send_buffer
+        buffered = self.buffered
+        if buffered and buffered + size > limit:
+            self.above_half = True
+            raise OSError(errno.EAGAIN, "the send buffer is full")
+        flags = (chunks.UNORDERED if unordered else 0) | (chunks.IMMEDIATE if immediate else 0)
+        target = None
+        if path is not None:
+            target = self.paths.get(canonical(path))
+            if target is None:
+                raise OSError(errno.EADDRNOTAVAIL, f"{path} is not an address of the peer")
+        if size > self.fragment_size and self.config.disable_fragments:
+            raise OSError(errno.EMSGSIZE, f"{size} bytes do not fit into one chunk")
+        item = Item(data, stream, ppid, flags, context, target)
+        if lifetime is not None:
+            item.expires = now + lifetime
+        self.outbound.queue.append(item)
+        self.outbound.bytes += size
+        self.buffered = buffered = buffered + size
+        if buffered > limit >> 1:
+            self.above_half = True
+        self.last_activity = now
+        if not self.dirty:
+            self.dirty = True
+            self.engine.dirty.append(self)
+
+    def consumed(self, n: int, now: float) -> None:
+        """Say that ``n`` bytes of received data were taken; the window opens by as much."""
+        inbound.consumed(self, n, now)
+
+    def shutdown(self, now: float) -> None:
+        """Begin a graceful shutdown (section 11.1.3)."""
+        teardown.begin(self, now)
+
+    def abort(self, now: float, reason: bytes = b"") -> None:
+        """Abort (section 11.1.4); ``reason`` goes to the peer."""
+        if self.state is not State.CLOSED:
+            teardown.abort(self, [(causes.USER_ABORT, bytes(reason))], errno.ECONNABORTED)
+
+    def set_primary(self, address: str) -> None:
+        """Prefer a destination (section 11.1.6). OSError EINVAL if it is unknown or not confirmed."""
+        path = self.paths.get(canonical(address))
+        if path is None or not path.confirmed:
+            raise OSError(errno.EINVAL, f"{address} is not a confirmed address of the peer")
+        self.primary = path
+        self.events.append(PathChange(self, path.address, "made-primary"))
+        self.choose_current()
+
+    def request_heartbeat(self, address: str, now: float) -> None:
+        """Send a heartbeat at once (section 11.1.10). OSError EINVAL for an unknown address."""
+        path = self.paths.get(canonical(address))
+        if path is None:
+            raise OSError(errno.EINVAL, f"{address} is not an address of the peer")
+        heartbeat.send(self, path, now)
+
+    def status(self) -> Status:
+        """Return a snapshot (section 11.1.8)."""
+        f = self.flight
+        return Status(
+            self.state, f.peer_rwnd, len(f.items), self.outbound.bytes, self.inbound_streams,
+            self.outbound_streams, self.fragment_size, self.primary,
+        )  # fmt: skip
+
+    # ---- shared by the procedures
+
+    def touch(self) -> None:
+        """Have ``output`` look at this association."""
+        if not self.dirty:
+            self.dirty = True
+            self.engine.dirty.append(self)
+
+    def arm(self, when: float) -> None:
+        """Make sure that the engine wakes this association at ``when`` at the latest."""
+        if when < self.scheduled:
+            self.scheduled = when
+            heappush(self.engine.heap, (when, self.id))
+
+    def move(self, cause: str) -> None:
+        """Go to the next state by ``states.TRANSITIONS``."""
+        state = TRANSITIONS[self.state, cause]
+        self.state = state
+        self.sends_data = state in SENDS_DATA
+        self.takes_data = state in TAKES_DATA
+
+    def set_peer_tag(self, tag: int) -> None:
+        """Set the tag that goes into outgoing packets."""
+        self.peer_tag = tag
+        self.header = packet.HEADER.pack(self.endpoint.port, self.peer_port, tag)
+
+    def replace_tag(self, tag: int) -> None:
+        """Take a new local tag (restart)."""
+        by_tag = self.engine.by_tag
+        del by_tag[self.local_tag]
+        self.local_tag = tag
+        by_tag[tag] = self
+
+    def ensure_ties(self) -> None:
+        """Give this association tie-tags (section 5.2.2): random, not 0."""
+        if self.ties == (0, 0):
+            rng = self.engine.rng
+            self.ties = (rng.getrandbits(32) or 1, rng.getrandbits(32) or 1)
+
+    def add_path(self, key: PathKey, confirmed: bool) -> Path:
+        """Return the path to an address, new if it was not known."""
+        path = self.paths.get(key[0])
+        if path is None:
+            mtu = self.config.path_mtu or self.engine.mtu_of(key[0])
+            path = self.paths[key[0]] = Path(key, mtu, self.config, confirmed)
+            self.engine.by_peer[self.endpoint.port, key[0], self.peer_port] = self
+        elif confirmed and not path.confirmed:
+            path.set_state(PathState.ACTIVE)
+        return path
+
+    def drop_path(self, path: Path) -> None:
+        """Forget an address of the peer."""
+        del self.paths[path.address]
+        self.engine.by_peer.pop((self.endpoint.port, path.address, self.peer_port), None)
+
+    def refresh_fragment_size(self) -> None:
+        """Set the user bytes per chunk: what fits all paths (AMDCS, section 6.9), or less if configured."""
+        size = min(path.payload for path in self.paths.values()) - DATA_HEADER_SIZE
+        self.fragment_size = min(size, self.config.max_fragment) if self.config.max_fragment else size
+
+    def adopt(self, tsn: int, peer_tsn: int, peer_rwnd: int, outbound_streams: int, inbound_streams: int) -> None:
+        """Start the transfer state with negotiated values; messages already queued stay."""
+        self.flight = Flight(tsn)
+        self.flight.peer_rwnd = self.flight.a_rwnd = peer_rwnd
+        self.inbound = Inbound(peer_tsn, self.config.receive_buffer)
+        self.outbound_streams = outbound_streams
+        self.inbound_streams = inbound_streams
+
+    def forget_transfer(self) -> None:
+        """Drop all transfer state and timers (restart)."""
+        self.outbound = Outbound()
+        self.buffered = self.error_count = self.shutdown_count = 0
+        self.above_half = self.closing = False
+        self.control = []
+        self.reply_path = None
+        self.t1 = self.t2 = self.t5 = inf
+
+    def mark_path(self, path: Path, alternate: Path) -> int:
+        """Mark what is in flight on a path for retransmission."""
+        return flight.mark_path(self.flight, path, alternate)
+
+    def requeue_all(self) -> None:
+        """Put unacknowledged messages back into the queue: their TSNs are void (collision, stale cookie)."""
+        o = self.outbound
+        for item in reversed(self.flight.items):
+            message = item.message or item
+            if item.message is None:
+                item.data = item.chunk[DATA_HEADER_SIZE : DATA_HEADER_SIZE + item.size]
+            if message.offset or item.message is None:
+                if not o.queue or o.queue[0] is not message:
+                    o.queue.appendleft(message)
+                message.offset = 0
+                message.path = None
+        o.bytes = self.buffered
+        o.ssns = {}
+        for path in self.paths.values():
+            path.flight = 0
+            path.t3 = inf
+            path.timing = False
+        self.flight = Flight(0)
+
+    def start_autoclose(self, now: float) -> None:
+        """Start the autoclose timer if the user wants one (RFC 6458 section 8.1.8)."""
+        if self.config.autoclose:
+            self.t_autoclose = now + self.config.autoclose
+            self.arm(self.t_autoclose)
+
+    def report_error(self, cause: causes.Cause) -> None:
+        """Queue an ERROR chunk, capped to what a packet may hold."""
+        room = self.current.payload // 2
+        if sum(map(len, self.control)) < room:
+            self.control.append(packet.chunk(chunks.ERROR, 0, causes.encode([(cause[0], cause[1][: room - 8])])))
+            self.touch()
+
+    def violation(self, now: float, text: bytes) -> None:
+        """Abort because of a protocol violation (cause 13)."""
+        teardown.abort(self, [(causes.PROTOCOL_VIOLATION, text)], errno.ECONNABORTED)
+
+    def violation_later(self, text: bytes) -> None:
+        """The same, once the packet in work is done."""
+        self.doomed = text
+
+    def send_sack(self, now: float) -> None:
+        """Send a SACK of the present state at once."""
+        path = sack_path(self)
+        if self.state is State.SHUTDOWN_SENT:
+            return  # SHUTDOWN says it, see packet_done
+        emit(self, path, [inbound.encode_sack(self, path.payload)])
+
+    def sack_processed(self, delta: int, now: float) -> None:
+        """After a SACK: tell the user, go on with a shutdown, send more."""
+        if delta:
+            self.last_activity = now
+            if self.above_half and self.buffered <= self.config.send_buffer >> 1:
+                self.above_half = False
+                self.events.append(Writable(self))
+            if not self.flight.items and not self.outbound.queue:
+                if self.config.sender_dry_events:
+                    self.events.append(SenderDry(self))
+                if self.closing:
+                    teardown.progress(self, now)
+                return
+        if self.outbound.queue or self.flight.marked:
+            self.touch()
+
+    def choose_current(self) -> None:
+        """Choose where data goes: the primary if it works, else one alternate (sections 6.4.1 and 8.2)."""
+        if self.primary.usable:
+            self.current = self.primary
+        elif not self.current.usable:
+            candidates = [path for path in self.paths.values() if path.usable]
+            if candidates:
+                self.current = candidates[0]
+            else:  # all are inactive: keep trying the one that failed least
+                confirmed = [path for path in self.paths.values() if path.confirmed]
+                self.current = min(confirmed, key=_errors, default=self.primary)
+
+    def alternate(self, path: Path) -> Path:
+        """Return another usable path than the one that failed, if there is one (section 6.4)."""
+        for other in self.paths.values():
+            if other is not path and other.usable:
+                return other
+        return path
+
+    def path_failed(self, path: Path, now: float, counts: bool) -> bool:
+        """Count an error of a path, and of the association if it ``counts``; False if the association is lost."""
+        if counts:
+            self.error_count += 1
+            if self.error_count > self.config.association_max_retrans:
+                teardown.lose(self, errno.ETIMEDOUT)
+                return False
+        if path.errors <= path.max_retrans:
+            path.errors += 1
+            if path.errors > path.max_retrans and path.state is not PathState.INACTIVE:
+                path.set_state(PathState.INACTIVE)
+                self.events.append(PathChange(self, path.address, "unreachable", errno.ETIMEDOUT))
+                self.choose_current()
+        return True
+
+    def path_answered(self, path: Path, now: float) -> None:
+        """An address answered: clear its errors, mark it active (section 8.2)."""
+        path.errors = 0
+        if not path.usable:
+            change = "available" if path.state is PathState.INACTIVE and path.confirmed else "confirmed"
+            path.set_state(PathState.ACTIVE)
+            self.events.append(PathChange(self, path.address, change))
+            self.choose_current()
+
+    def fail_streams(self) -> None:
+        """Return messages on streams that the negotiation took away."""
+        o = self.outbound
+        bad = [item for item in o.queue if item.stream >= self.outbound_streams and not item.offset]
+        for item in bad:
+            o.queue.remove(item)
+            o.bytes -= item.size
+            self.buffered -= item.size
+            self._failed(item, item.data, False, errno.EINVAL)
+
+    def fail_unsent(self, code: int) -> None:
+        """Return every message that was not wholly acknowledged to the user (section 11.2.2)."""
+        seen: set[int] = set()
+        for item in [*self.flight.items, *self.outbound.queue]:
+            message = item.message or item
+            if id(message) in seen:
+                continue
+            if item.message is None and item.data == b"":
+                if item.state != ACKED:
+                    self._failed(item, item.chunk[DATA_HEADER_SIZE : DATA_HEADER_SIZE + item.size], True, code)
+                continue
+            seen.add(id(message))
+            self._failed(message, message.data, message.offset > 0, code)
+
+    def _failed(self, item: Item, data: bytes, sent: bool, code: int) -> None:
+        unordered = bool(item.flags & chunks.UNORDERED)
+        event = SendFailed(self, data, item.stream, item.ppid, item.context, unordered, sent, code)
+        self.events.append(event)
+
+    def remove(self) -> None:
+        """Forget the association; its events still reach the user."""
+        self.scheduled = inf
+        self.inbound.t_sack = inf
+        self.t1 = self.t2 = self.t5 = self.t_autoclose = inf
+        self.engine.forget(self)
+
+
+def _errors(path: Path) -> int:
+    return path.errors
+
+
+# ---- a packet
+
+
+def receive(a: Association, data: bytes, path: Path, key: PathKey, start: int, now: float) -> None:
+    """Process the chunks of a packet from offset ``start``; its tag and source were checked."""
+    position, end = start, len(data)
+    has_data = False
+    counters = a.engine.counters
+    while position + 4 <= end:
+        if data[position] == 0:
+            if position + DATA_HEADER_SIZE > end:
+                counters.drop("truncated chunk")
+                break
+            _, flags, length, tsn, stream, ssn, ppid = DATA_HEADER.unpack_from(data, position)
+            stop = position + length
+            if length <= DATA_HEADER_SIZE or stop > end:
+                if length == DATA_HEADER_SIZE and a.takes_data:  # section 6.2: no user data
+                    teardown.abort(a, [causes.no_user_data(tsn)], errno.ECONNABORTED)
+                    return
+                counters.drop("malformed DATA")
+                break
+            if a.takes_data:
+                has_data = True
+                counters.in_data_chunks += 1
+                inbound.on_data(a, flags, tsn, stream, ssn, ppid, data, position + DATA_HEADER_SIZE, stop)
+            else:
+                counters.drop("DATA in a wrong state")
+        else:
+            kind, flags, length = CHUNK.unpack_from(data, position)
+            stop = position + length
+            if length < 4 or stop > end:
+                counters.drop("malformed chunk")
+                break
+            if kind == 3:
+                if a.sends_data:
+                    flight.on_sack(a, data, position, length, now)
+                else:
+                    counters.drop("SACK in a wrong state")
+            else:
+                handler = CHUNKS.get(kind)
+                if handler is not None:
+                    handler(a, flags, data[position + 4 : stop], path, now)
+                elif not _unknown(a, kind, data[position:stop]):
+                    break
+            if a.state is State.CLOSED:
+                return
+        position = (stop + 3) & ~3
+    if a.doomed:
+        a.violation(now, a.doomed)
+    elif has_data:
+        a.last_activity = now
+        inbound.packet_done(a, path, now)
+        if a.state is State.SHUTDOWN_SENT:
+            teardown.data_while_sent(a, now)
+    if a.state is State.SHUTDOWN_SENT or a.state is State.SHUTDOWN_ACK_SENT:
+        a.shutdown_count = 0  # section 9.2: any packet from the peer
+
+
+def _unknown(a: Association, kind: int, whole: bytes) -> bool:
+    """Obey the two high bits of an unknown chunk type (section 3.2); False to stop."""
+    a.engine.counters.drop("unknown chunk")
+    if kind & chunks.REPORT_BIT and a.state not in SETTING_UP:
+        a.report_error((causes.UNRECOGNIZED_CHUNK, whole))
+    return bool(kind & chunks.SKIP_BIT)
+
+
+def _on_heartbeat(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+    """HEARTBEAT: echo it to where it came from (section 8.3)."""
+    if a.state is not State.COOKIE_WAIT and len(value) + 4 <= path.payload:
+        emit(a, path, [packet.chunk(chunks.HEARTBEAT_ACK, 0, value)])
+    else:
+        a.engine.counters.drop("HEARTBEAT in a wrong state")
+
+
+def _on_heartbeat_ack(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+    heartbeat.answered(a, value, now)
+
+
+def _on_error(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+    """ERROR: a stale cookie concerns the set-up, the rest is the user's (sections 3.3.10 and 11.2.6)."""
+    try:
+        listed = causes.decode(value)
+    except DecodeError:
+        a.engine.counters.drop("malformed ERROR")
+        return
+    for code, info in listed:
+        if code == causes.STALE_COOKIE:
+            setup.on_stale_cookie(a, info, now)
+            return
+        a.events.append(RemoteError(a, code, info))
+
+
+def _checked(
+    states: tuple[State, ...], handler: Callable[[Association, int, bytes, Path, float], None], name: str
+) -> Callable[[Association, int, bytes, Path, float], None]:
+    def dispatch(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+        if a.state in states:
+            handler(a, flags, value, path, now)
+        else:
+            a.engine.counters.drop(f"{name} in a wrong state")
+
+    return dispatch
+
+
+def _not_here(name: str) -> Callable[[Association, int, bytes, Path, float], None]:
+    def dispatch(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+        a.engine.counters.drop(name)
+
+    return dispatch
+
+
+def _on_abort(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+    # The tag is ours, so the T bit must be clear (section 8.5.1 B), unless both tags are the same number.
+    if flags & chunks.T_BIT and a.local_tag != a.peer_tag:
+        a.engine.counters.drop("ABORT with a wrong T bit")
+    else:
+        teardown.on_abort(a, flags, value, path, now)
+
+
+def _on_shutdown_complete(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+    if flags & chunks.T_BIT and a.local_tag != a.peer_tag:
+        a.engine.counters.drop("SHUTDOWN COMPLETE with a wrong T bit")
+    else:
+        teardown.on_shutdown_complete(a, flags, value, path, now)
+
+
+_SHUTTING = (State.SHUTDOWN_SENT, State.SHUTDOWN_ACK_SENT)
+_ESTABLISHED = (*SENDS_DATA, *_SHUTTING)
+
+CHUNKS: dict[int, Callable[[Association, int, bytes, Path, float], None]] = {
+    chunks.INIT: _not_here("bundled INIT"),
+    chunks.INIT_ACK: _not_here("bundled INIT ACK"),
+    chunks.HEARTBEAT: _on_heartbeat,
+    chunks.HEARTBEAT_ACK: _on_heartbeat_ack,
+    chunks.ABORT: _on_abort,
+    chunks.SHUTDOWN: _checked(_ESTABLISHED, teardown.on_shutdown, "SHUTDOWN"),
+    chunks.SHUTDOWN_ACK: _checked(_SHUTTING, teardown.on_shutdown_ack, "SHUTDOWN ACK"),
+    chunks.ERROR: _on_error,
+    chunks.COOKIE_ECHO: _not_here("COOKIE ECHO that is not the first chunk"),
+    chunks.COOKIE_ACK: setup.on_cookie_ack,
+    chunks.SHUTDOWN_COMPLETE: _checked((State.SHUTDOWN_ACK_SENT,), _on_shutdown_complete, "SHUTDOWN COMPLETE"),
+}

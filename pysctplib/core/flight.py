@@ -1,0 +1,247 @@
+"""Outstanding DATA chunks: what SACKs acknowledge, what is lost, what is to be sent again.
+
+RFC 9260 sections 6.2.1 (SACK), 6.3.2 (timer rules R2 to R4), 6.3.3 (T3-rtx) and 7.2.4 (fast retransmit). The items
+lie in a deque by TSN without holes, so a cumulative acknowledgement pops a prefix and a gap block finds its
+items by index; blocks that were there before are not looked at again. Sending is done in ``transmit``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING
+
+from ..wire.chunks import GAP_BLOCK, SACK_HEADER, SACK_HEADER_SIZE
+from .outbound import ACKED, MARKED, SENT, Item
+from .ranges import Ranges, difference, normalise
+from .serial import HALF, MASK
+
+if TYPE_CHECKING:
+    from .association import Association
+    from .path import Path
+
+MISS_LIMIT = 3  # missing reports that start a fast retransmission (section 7.2.4)
+
+
+class Flight:
+    """The send window. TSNs are unwrapped integers; ``cum`` is the Cumulative TSN Ack Point."""
+
+    __slots__ = (
+        "a_rwnd", "cum", "gaps", "items", "marked", "next_tsn", "outstanding", "peer_rwnd", "probe", "probing",
+        "recovery_exit", "sack_at",
+    )  # fmt: skip
+
+    def __init__(self, initial_tsn: int) -> None:
+        self.items: deque[Item] = deque()
+        self.next_tsn = initial_tsn
+        self.cum = initial_tsn - 1
+        self.outstanding = 0  # bytes in flight on all paths
+        self.gaps: Ranges = []  # what gap blocks acknowledged
+        self.marked: list[Item] = []  # to be sent again, by TSN; entries acknowledged meanwhile are skipped
+        self.recovery_exit: int | None = None  # fast recovery ends when this TSN is acknowledged
+        self.peer_rwnd = 0
+        self.a_rwnd = 0
+        self.probe = False  # a zero window probe may be sent
+        self.probing = False  # it was sent
+        self.sack_at = 0.0
+
+
+def on_sack(a: Association, data: bytes, position: int, length: int, now: float) -> None:
+    """Process the SACK chunk of ``length`` bytes at ``position`` of a packet (section 6.2.1)."""
+    if length < SACK_HEADER_SIZE:
+        a.engine.counters.drop("malformed SACK")
+        return
+    _, _, _, cumulative, a_rwnd, blocks, duplicates = SACK_HEADER.unpack_from(data, position)
+    if SACK_HEADER_SIZE + 4 * (blocks + duplicates) > length:
+        a.engine.counters.drop("malformed SACK")
+        return
+    f = a.flight
+    delta = (cumulative - f.cum) & MASK
+    if delta >= HALF:
+        a.engine.counters.drop("old SACK")  # section 6.2.1 D i
+        return
+    if delta > len(f.items):
+        a.violation(now, b"SACK of a TSN that was not sent")
+        return
+    recovering = f.recovery_exit is not None
+    if delta:
+        _advance(a, f, delta, now)
+    fresh: Ranges = []
+    if blocks or f.gaps:
+        limit = len(f.items)
+        reported = []
+        for index in range(blocks):
+            start, end = GAP_BLOCK.unpack_from(data, position + SACK_HEADER_SIZE + 4 * index)
+            if start <= end and end <= limit:
+                reported.append((f.cum + start, f.cum + end))
+        fresh = _apply_gaps(a, f, normalise(reported), now)
+    if delta or fresh:
+        _credit(a, f, bool(delta), recovering, now)
+    f.a_rwnd = a_rwnd
+    f.sack_at = now
+    if f.recovery_exit is not None and f.cum >= f.recovery_exit:
+        f.recovery_exit = None
+        recovering = False
+    if f.gaps and (fresh or (recovering and delta)):
+        _count_misses(a, f, f.gaps[-1][0] if recovering and delta else fresh[-1][1])
+    f.peer_rwnd = a_rwnd - f.outstanding if a_rwnd > f.outstanding else 0
+    if a_rwnd:
+        f.probing = f.probe = False
+    a.sack_processed(delta, now)
+
+
+def acknowledge(a: Association, cumulative: int, now: float) -> None:
+    """Take the Cumulative TSN Ack of a SHUTDOWN chunk (section 9.2); a senseless one is ignored."""
+    f = a.flight
+    delta = (cumulative - f.cum) & MASK
+    if 0 < delta <= len(f.items):
+        recovering = f.recovery_exit is not None
+        _advance(a, f, delta, now)
+        f.gaps = [(max(start, f.cum + 1), end) for start, end in f.gaps if end > f.cum]
+        _credit(a, f, True, recovering, now)
+        a.sack_processed(delta, now)
+
+
+def _advance(a: Association, f: Flight, delta: int, now: float) -> None:
+    """Pop ``delta`` acknowledged items."""
+    f.cum += delta
+    pop = f.items.popleft
+    user_bytes = 0
+    for _ in range(delta):
+        item = pop()
+        user_bytes += item.size
+        if item.state == SENT:
+            path = item.path
+            size = item.length
+            path.flight -= size  # type: ignore[union-attr]
+            path.acked += size  # type: ignore[union-attr]
+            f.outstanding -= size
+            if item.timed:
+                path.measured(now - item.timed)  # type: ignore[union-attr]
+                path.timing = False  # type: ignore[union-attr]
+            path.t3 = 0.0  # type: ignore[union-attr]  # rule R3; _credit sets the time
+        item.state = ACKED
+    a.buffered -= user_bytes
+
+
+def _apply_gaps(a: Association, f: Flight, reported: Ranges, now: float) -> Ranges:
+    """Take the gap blocks; return what they newly acknowledge."""
+    base = f.cum + 1
+    known = [(max(start, base), end) for start, end in f.gaps if end >= base]
+    f.gaps = reported
+    if reported == known:
+        return []
+    items = f.items
+    fresh = difference(reported, known)
+    for start, end in fresh:
+        for index in range(start - base, end - base + 1):
+            item = items[index]
+            if item.state == SENT:
+                path = item.path
+                path.flight -= item.length  # type: ignore[union-attr]
+                path.acked += item.length  # type: ignore[union-attr]
+                f.outstanding -= item.length
+                if item.timed:
+                    path.measured(now - item.timed)  # type: ignore[union-attr]
+                    path.timing = False  # type: ignore[union-attr]
+                    item.timed = 0.0
+            item.state = ACKED
+    for start, end in difference(known, reported):
+        # Reneged (section 6.2.1 D iii, rule R4): outstanding again, with one miss.
+        for index in range(start - base, end - base + 1):
+            item = items[index]
+            a.engine.counters.reneged_tsns += 1
+            item.state = SENT
+            item.misses = 1
+            path = item.path
+            path.flight += item.length  # type: ignore[union-attr]
+            f.outstanding += item.length
+            if path.t3 == inf:  # type: ignore[union-attr]
+                path.t3 = now + path.rto  # type: ignore[union-attr]
+                a.arm(path.t3)  # type: ignore[union-attr]
+    return fresh
+
+
+def _credit(a: Association, f: Flight, advanced: bool, recovering: bool, now: float) -> None:
+    """Give the newly acknowledged bytes to the paths: window, error counts, timers R2 and R3."""
+    a.error_count = 0
+    for path in a.paths.values():
+        acked = path.acked
+        if acked:
+            path.acked = 0
+            path.burst_credit += acked
+            path.congestion.acknowledged(path, acked, path.flight + acked, advanced, recovering)
+            path.one_packet = False
+            if path.errors or not path.usable:
+                a.path_answered(path, now)
+            if not path.flight:
+                path.t3 = inf
+            elif not path.t3:
+                path.t3 = now + path.rto
+
+
+def _count_misses(a: Association, f: Flight, upper: int) -> None:
+    """Count a missing report for the holes below ``upper`` and mark what has three (section 7.2.4)."""
+    base = f.cum + 1
+    items = f.items
+    lost: list[Item] = []
+    hole = base
+    for start, end in f.gaps:
+        for index in range(hole - base, min(start, upper) - base):
+            item = items[index]
+            if item.state == SENT and not item.fast:
+                item.misses += 1
+                if item.misses >= MISS_LIMIT:
+                    lost.append(item)
+        hole = end + 1
+        if hole > upper:
+            break
+    if not lost:
+        return
+    paths: set[Path] = set()
+    for item in lost:
+        item.fast = True
+        paths.add(item.path)  # type: ignore[arg-type]
+        mark(f, item)
+    a.engine.counters.fast_retransmissions += len(lost)
+    f.marked.sort(key=_by_tsn)
+    if f.recovery_exit is None:
+        for path in paths:
+            path.congestion.lost(path)
+            path.rtx_ignores_cwnd = True
+        f.recovery_exit = f.next_tsn - 1
+
+
+def _by_tsn(item: Item) -> int:
+    return item.tsn
+
+
+def mark(f: Flight, item: Item) -> None:
+    """Mark an outstanding item for retransmission: it is no longer in flight (section 6.2.1 C)."""
+    path = item.path
+    item.state = MARKED
+    item.misses = 0
+    path.flight -= item.length  # type: ignore[union-attr]
+    f.outstanding -= item.length
+    f.peer_rwnd += item.length
+    if item.timed:  # Karn's rule: no measurement with a chunk sent twice (section 6.3.1 C5)
+        item.timed = 0.0
+        path.timing = False  # type: ignore[union-attr]
+    f.marked.append(item)
+
+
+def mark_path(f: Flight, path: Path, alternate: Path) -> int:
+    """Mark everything in flight on ``path``, to be sent again to ``alternate`` (section 6.3.3 E3); return how many."""
+    count = 0
+    for item in f.items:
+        if item.state == SENT and item.path is path:
+            mark(f, item)
+            item.path = alternate
+            count += 1
+        elif item.state == MARKED and item.path is path:
+            item.path = alternate
+    f.marked = sorted((item for item in f.marked if item.state == MARKED), key=_by_tsn)
+    f.recovery_exit = None
+    path.flight = 0
+    path.timing = False
+    return count

@@ -1,0 +1,267 @@
+"""Making packets: what goes out on which path, bundled how.
+
+RFC 9260 sections 6.1 (rules A to E), 6.4 (choice of path), 6.10 (bundling) and 7.2.4 rule 3. Called once for each
+association that has something to say (``flush``), after a batch of input. Packets are joined once, checksum last.
+
+Max.Burst (rule D) limits by how much the flight may grow in one call: what the SACKs of this batch took out may be
+replaced, and Max.Burst packets more. So one SACK for many packets does not strangle the sender, and none bursts.
+
+Nagle-like rule (section 6.1): unless ``nodelay`` is set, a packet that would not be full waits while anything is
+in flight. The rest of a fragmented message never waits.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from ..wire.chunks import DATA_HEADER_SIZE, IMMEDIATE
+from ..wire.packet import HEADER_SIZE, seal
+from .inbound import encode_sack
+from .outbound import MARKED, SENT, Item
+
+if TYPE_CHECKING:
+    from .association import Association
+    from .path import Path
+
+MIN_FRAGMENT = 512  # bytes of user data worth cutting off to fill a packet that has other chunks
+WINDOW_ITEMS = 32767  # chunks in flight at most: SSNs stay unambiguous (section 6.1), gap blocks can name them all
+
+
+def emit(a: Association, path: Path, parts: list[bytes]) -> None:
+    """Send encoded chunks as one packet to a path."""
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    engine = a.engine
+    engine.outbox.append((seal(a.header, body), path.key))
+    counters = engine.counters
+    counters.out_packets += 1
+    counters.out_octets += HEADER_SIZE + len(body)
+
+
+def flush(a: Association, now: float) -> None:
+    """Send what may be sent: retransmissions, new data, then whatever control chunks are left over."""
+    if a.sends_data:
+        if a.flight.marked:
+            _send_marked(a, now)
+        if a.outbound.queue:
+            _send_new(a, now)
+        for path in a.paths.values():
+            path.burst_credit = 0
+    elif a.bundle_one and a.control:  # COOKIE ECHO with the first packet of DATA (section 5.1)
+        if a.flight.marked:
+            _send_marked(a, now)
+        elif a.outbound.queue:
+            _send_new(a, now)
+    if a.control or (a.inbound is not None and a.inbound.sack_now):
+        send_head(a)
+
+
+def send_head(a: Association) -> None:
+    """Send waiting control chunks and a due SACK without data."""
+    control_path = a.reply_path or a.current
+    parts = _head(a, control_path)
+    if parts:
+        emit(a, control_path, parts)
+    i = a.inbound
+    if i is not None and i.sack_now:
+        path = sack_path(a)
+        emit(a, path, [encode_sack(a, path.payload)])
+
+
+def sack_path(a: Association) -> Path:
+    """Return where SACKs go: to where the last DATA came from (section 6.4), if it may be used."""
+    source = a.inbound.source
+    return source if source is not None and source.confirmed else a.current
+
+
+def _head(a: Association, path: Path) -> list[bytes]:
+    """Take the chunks that come before DATA in the next packet to ``path``."""
+    parts: list[bytes] = []
+    if a.control and (a.reply_path or a.current) is path:
+        parts = a.control
+        a.control = []
+        a.reply_path = None
+    i = a.inbound
+    if i is not None and i.unacked and a.takes_data and (sack_path(a) is path):
+        room = path.payload - sum(map(len, parts))
+        if room >= 64:
+            parts.append(encode_sack(a, room))
+    return parts
+
+
+def _start_t3(a: Association, path: Path, now: float, restart: bool = False) -> None:
+    if path.t3 == inf or restart:
+        path.t3 = when = now + path.rto
+        if when < a.scheduled:
+            a.arm(when)
+    path.last_used = path.last_data = now
+
+
+def _send_marked(a: Association, now: float) -> None:
+    """Send chunks marked for retransmission, lowest TSN first, limited by the window of their path (rule C)."""
+    f = a.flight
+    marked = [item for item in f.marked if item.state == MARKED]
+    position, count = 0, len(marked)
+    oldest = f.items[0] if f.items else None
+    single = not a.sends_data
+    while position < count:
+        path = marked[position].path
+        if path is None or not path.usable:
+            path = a.current
+        if path.rtx_ignores_cwnd:
+            path.rtx_ignores_cwnd = False
+        elif path.flight >= path.cwnd or (path.one_packet and path.flight):
+            break
+        parts = _head(a, path)
+        room = path.payload - sum(map(len, parts))
+        if parts and marked[position].length > room and not single:
+            emit(a, path, parts)
+            parts, room = [], path.payload
+        start, restart = position, False
+        while position < count:
+            item = marked[position]
+            if (item.length > room and parts) or (
+                item.path is not path and item.path is not None and item.path.usable
+            ):
+                break
+            room -= item.length
+            parts.append(item.chunk)
+            item.state = SENT
+            item.path = path
+            path.flight += item.length
+            f.outstanding += item.length
+            f.peer_rwnd = max(f.peer_rwnd - item.length, 0)
+            restart = restart or item is oldest
+            position += 1
+        emit(a, path, parts)
+        a.engine.counters.retransmitted_chunks += position - start
+        _start_t3(a, path, now, restart)
+        if single:
+            break
+    f.marked = marked[position:]
+
+
+def _limit(a: Association, path: Path) -> int:
+    """Return how many bytes may be outstanding on a path now (rules B and D)."""
+    burst = a.config.max_burst
+    if not burst:
+        return path.cwnd
+    return min(path.cwnd, path.flight + path.burst_credit + burst * path.payload)
+
+
+def _send_new(a: Association, now: float) -> None:
+    """Send queued messages, in as few packets as may be, while the rules allow it."""
+    o, f, config = a.outbound, a.flight, a.config
+    queue, outstanding_items = o.queue, f.items
+    fragment_limit = a.fragment_size
+    single = not a.sends_data
+    path: Path | None = None
+    limit = 0
+    chunks_before = f.next_tsn
+    while queue:
+        choice = queue[0].path
+        if choice is None or not choice.usable:
+            choice = a.current
+        if choice is not path:
+            path = choice
+            path.decay(now)
+            limit = _limit(a, path)
+        if path.flight >= limit or (path.one_packet and path.flight) or len(outstanding_items) >= WINDOW_ITEMS:
+            break
+        if o.bytes < path.payload and f.outstanding and not config.nodelay and _hold_back(a, path):
+            break
+        if not _window_allows(a, path, min(queue[0].size - queue[0].offset, fragment_limit), now):
+            break
+        parts = _head(a, path)
+        room = path.payload
+        for part in parts:
+            room -= len(part)
+        wanted = min(queue[0].size - queue[0].offset, fragment_limit) + DATA_HEADER_SIZE
+        if parts and (room < wanted if not queue[0].offset and queue[0].size <= fragment_limit else room < 128):
+            if single:
+                emit(a, path, parts)
+                break
+            emit(a, path, parts)
+            parts, room = [], path.payload
+        extra = IMMEDIATE if path.one_packet else 0  # the peer should not delay this SACK (RFC 7053)
+        sent = 0
+        timed: Item | None = None
+        while queue:
+            item = queue[0]
+            left = item.size - item.offset
+            if sent and item.path is not None and item.path is not path:
+                break
+            if left <= fragment_limit and not item.offset:
+                need = DATA_HEADER_SIZE + ((left + 3) & ~3)
+                if (need > room and sent) or (need > f.peer_rwnd and sent):
+                    break
+                item = o.take_whole(f.next_tsn, extra)
+            else:
+                size = min(left, fragment_limit, max(room - DATA_HEADER_SIZE, 4))
+                if size < left:
+                    size &= ~3
+                if sent and (size + DATA_HEADER_SIZE > f.peer_rwnd or size < min(left, MIN_FRAGMENT)):
+                    break
+                if not item.offset:
+                    a.engine.counters.fragmented_messages += 1
+                item = o.take_fragment(f.next_tsn, size, extra)
+            f.next_tsn += 1
+            length = item.length
+            room -= length
+            sent += length
+            f.peer_rwnd -= length
+            item.path = path
+            outstanding_items.append(item)
+            parts.append(item.chunk)
+            if timed is None:
+                timed = item
+            if room <= DATA_HEADER_SIZE:
+                break
+        path.flight += sent
+        f.outstanding += sent
+        if f.peer_rwnd < 0:
+            f.peer_rwnd = 0
+        if not path.timing and timed is not None:
+            path.timing = True
+            timed.timed = now
+        emit(a, path, parts)
+        if path.t3 == inf:
+            path.t3 = when = now + path.rto
+            if when < a.scheduled:
+                a.arm(when)
+        path.last_used = path.last_data = now
+        if single:
+            break
+    a.engine.counters.out_data_chunks += f.next_tsn - chunks_before
+
+
+def _hold_back(a: Association, path: Path) -> bool:
+    """Nagle-like rule: tell whether the queue is too little for a packet while data is in flight."""
+    o = a.outbound
+    first = o.queue[0]
+    return (
+        not first.offset
+        and not a.closing
+        and not first.flags & IMMEDIATE
+        and o.bytes + (DATA_HEADER_SIZE + 3) * len(o.queue) < path.payload
+    )
+
+
+def _window_allows(a: Association, path: Path, size: int, now: float) -> bool:
+    """Rule A: the peer's window has room for the next chunk, or this is a zero window probe.
+
+    The probe waits for one RTO, then doubles it: T3 serves as the timer, as nothing is in flight.
+    """
+    f = a.flight
+    if size + DATA_HEADER_SIZE <= f.peer_rwnd:
+        return True
+    if f.outstanding or f.marked:
+        return False
+    if f.probe:
+        f.probe = False
+        f.probing = True
+        return True
+    if path.t3 == inf:
+        path.t3 = now + path.rto
+        a.arm(path.t3)
+    return False
