@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -234,3 +235,67 @@ def usrsctp_command(peer: str, mode: str, udp: int, remote_udp: int, **options: 
 def stack_command(mode: str, **options: object) -> list[str]:
     """Return the command line of the same peer made of our stack (stackpeer.py)."""
     return [sys.executable, "-m", "tests.interop.stackpeer", *_words(mode, options)]
+
+
+class Wire:
+    """A guest with kernel SCTP on a wire to a network namespace of this host; both run commands for a test."""
+
+    host, host6 = "198.51.100.1", "2001:db8::1"
+    guest, guest6 = "198.51.100.2", "2001:db8::2"
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def here(self, command: Sequence[str]) -> list[str]:
+        """Return the command line that runs ``command`` on this host, in the namespace."""
+        return ["ip", "netns", "exec", self.namespace, *command]
+
+    def there(self, command: Sequence[str], **environment: str) -> list[str]:
+        """Return the command line that runs ``command`` in the guest and behaves like it."""
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        return self.here(
+            [sys.executable, "-m", "tests.interop.agent", "call", self.guest, *variables, "--", *command]
+        )
+
+    def kernel(self, mode: str, **options: object) -> list[str]:
+        """Return the command line of the kernel's peer (kernelpeer.py) in the guest; ``mode`` as "listen echo"."""
+        return self.there([sys.executable, "-m", "tests.interop.kernelpeer", *_words(mode, options)])
+
+    def sysctl(self, **values: object) -> None:
+        """Set net.sctp sysctls of the guest."""
+        words = [f"net.sctp.{name}={value}" for name, value in values.items()]
+        subprocess.run(self.there(["sysctl", "-q", "-w", *words]), check=True, cwd=ROOT)
+
+
+@contextmanager
+def wire_to_guest(*, pcap: Path | None = None, seconds: int = 600, **environment: str) -> Iterator[Wire]:
+    """Boot a guest on a wire (lab/uml-net) while the block lasts; environment: SCTP_UDP_PORT etc."""
+    agent = f"exec {shlex.quote(sys.executable)} -m tests.interop.agent serve {Wire.guest}"
+    options = ["--timeout", str(seconds), *(["--pcap", str(pcap)] if pcap else []), "--guest", agent]
+    command = [
+        "bash",
+        str(LAB / "uml-net"),
+        *options,
+        "--",
+        "sh",
+        "-c",
+        'echo "wire $LAB_NETNS"; exec sleep infinity',
+    ]
+    environment["PATH"] = os.environ.get("PATH", "") + SBIN
+    with process(command, env=environment, cwd=ROOT) as running:
+        assert running.stdout is not None
+        said = []
+        for line in running.stdout:
+            said.append(line)
+            if line.startswith("wire "):
+                break
+        else:
+            pytest.fail("the lab's guest did not come up:\n" + "".join(said))
+        wire = Wire(said[-1].split()[1])
+        subprocess.run(wire.there(["true"]), check=True, cwd=ROOT)
+        try:
+            yield wire
+        finally:
+            running.terminate()  # uml-net removes guest and namespace
+            with suppress(subprocess.TimeoutExpired):
+                running.communicate(timeout=30)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .helpers import run_in_guest, run_with_guest
+from .helpers import ROOT, finish, process, run_in_guest, run_with_guest, wire_to_guest
 
 
 @pytest.mark.lab(root=False)
@@ -18,3 +18,20 @@ def test_host_and_guest_share_a_wire():
     script = 'ping -c 1 -W 5 "$LAB_GUEST_ADDR" && ping -6 -c 1 -W 5 "$LAB_GUEST_ADDR6"'
     done = run_with_guest(["sh", "-c", script], "exec sleep 60")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.lab
+def test_the_kernels_peer_talks_to_itself_in_the_guest():
+    """Proves kernelpeer.py and the agent before our stack is judged by them."""
+    with wire_to_guest() as wire:
+        options = {"count": 1000, "streams": 3, "address": wire.guest}
+        with process(wire.kernel("listen exchange", seed=2, peer_seed=1, **options), cwd=ROOT) as server:
+            assert server.stdout.readline() == "ready 5001\n"
+            with process(wire.kernel("connect exchange", **options), cwd=ROOT) as client:
+                said = finish(client, 60)
+            assert "received 1000" in said
+            assert "end shutdown" in said
+            assert "received 1000" in finish(server, 30)
+        with process(wire.there(["sh", "-c", "echo $WORD; exit 3"], WORD="here"), cwd=ROOT) as command:
+            assert command.communicate(timeout=30)[0] == "here\n"
+        assert command.returncode == 3
