@@ -79,6 +79,14 @@ class SctpEndpoint:
             await self._writers.send(data, stream, ppid, flags, context, assoc_id, None, prinfo)
         return assoc_id
 
+    def send_nowait(self, data: bytes, assoc_id: int, *, stream: int = 0, ppid: int = 0) -> bool:
+        """Send one message to an association if its buffer has room; False: it has not, nothing was queued.
+
+        For programs that must not wait for one slow peer; they keep the order of what they send themselves.
+        Raises OSError as `send`.
+        """
+        return self._channel.send(data, stream, ppid, 0, 0, assoc_id, None, None)
+
     async def _association(self, addresses: str | Sequence[str], port: int) -> int:
         hosts = await resolve_all(self._loop, as_hosts(addresses), self._channel.family)
         for host in hosts:
