@@ -6,7 +6,6 @@ the connection that registered it, unreachability reports.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from pysctplib.errors import SctpError
@@ -57,7 +56,7 @@ class Element:
         self.pool = pool
         self.record = record
         self.weight = weight  # its part of the checksum
-        self.connection: Hashable | None = None  # by which it was registered here
+        self.connection: int | None = None  # by which it was registered here
         self.local = False  # reachable on this host only; never told to other hosts
         self.generation = 0  # of its last registration; see Handlespace.generation
         self.reports = 0  # ENDPOINT_UNREACHABLE received (RFC 5352 §2.2.9)

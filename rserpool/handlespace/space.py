@@ -7,7 +7,7 @@ elements. Who may register, and what is told to whom, is the registrar's busines
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
@@ -45,7 +45,7 @@ class Handlespace:
         self._asap_transport = asap_transport
         self._keys: SortedList = SortedList()  # pool keys
         self._owners: dict[int, Ownership] = {}
-        self._connections: dict[Hashable, dict[Element, None]] = {}
+        self._connections: dict[int, dict[Element, None]] = {}
         self._expiry: TimerQueue[Element] = TimerQueue()
 
     # Registration
@@ -56,7 +56,7 @@ class Handlespace:
         record: PoolElement,
         now: float,
         *,
-        connection: Hashable | None = None,
+        connection: int | None = None,
         local: bool = False,
         life: float | None = None,
     ) -> tuple[Element, bool]:
@@ -110,7 +110,7 @@ class Handlespace:
             del self.pools[pool.handle]
             self._keys.remove(pool.key)
 
-    def connect(self, element: Element, connection: Hashable | None) -> None:
+    def connect(self, element: Element, connection: int | None) -> None:
         """Say by which connection an element is registered; None: by none."""
         old = element.connection
         if old == connection:
@@ -146,7 +146,7 @@ class Handlespace:
         pool = self.pools.get(handle)
         return pool.select(n, increment) if pool is not None else []
 
-    def connected(self, connection: Hashable) -> list[Element]:
+    def connected(self, connection: int) -> list[Element]:
         """The elements registered by a connection."""
         return list(self._connections.get(connection, ()))
 

@@ -1,1 +1,4 @@
-"""The registrar: ASAP server side, ENRP among peers; sans-IO, with one thin IO shell."""
+"""The registrar: ASAP's server side and ENRP among registrars (RFC 5352, RFC 5353).
+
+`core.Registrar` is sans-IO; `shell` moves its bytes.
+"""

@@ -1,0 +1,179 @@
+"""ASAP's server side: registration, resolution, keep-alives, unreachability (RFC 5352 §3.1 to §3.6).
+
+Answers and timing are RSPLIB's where RFC 5352 leaves room. What changes is told to the other registrars by
+`updates`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rserpool.handlespace import Element, Incompatible
+from rserpool.registrar import updates
+from rserpool.registrar.actions import ASAP, Abort
+from rserpool.registrar.addresses import usable
+from rserpool.registrar.config import MAX_ANSWER_ITEMS
+from rserpool.registrar.distance import with_distance
+from rserpool.registrar.state import ACTION, Link, State, log
+from rserpool.wire import asap
+from rserpool.wire.types import SCTP, PoolElement, Transport
+
+NO_ASAP_ADDRESSES = 0xF007
+NO_USER_ADDRESSES = 0xF008
+UNKNOWN_HANDLE = 0x09
+
+
+def admit(state: State, link: Link, record: PoolElement) -> PoolElement:
+    """The record as it is registered: with usable addresses of the association only, and us as its home.
+
+    Nobody can register somebody else's addresses: those that are not the association's are left out.
+    Raises `Incompatible` if none remain.
+    """
+    setting = state.config.min_address_scope
+    theirs = usable(link.addresses, link.local, setting)
+    if not theirs:
+        raise Incompatible("the association has no address of sufficient scope", NO_ASAP_ADDRESSES)
+    user = record.user_transport
+    addresses = tuple(address for address in user.addresses if address in theirs)
+    if not addresses:
+        raise Incompatible("no user address of sufficient scope belongs to the association", NO_USER_ADDRESSES)
+    policy = with_distance(record.policy, state.delay(ASAP, link.association), state.config.distance_step, 0)
+    return replace(
+        record,
+        home=state.identifier,
+        user_transport=replace(user, addresses=addresses),
+        policy=policy,
+        asap_transport=Transport(SCTP, link.port, theirs),
+    )
+
+
+def registration(state: State, link: Link, message: asap.Registration, now: float) -> None:
+    """REGISTRATION: the update to the peers leaves before the response."""
+    statistics = state.statistics
+    identifier = message.element.identifier
+    try:
+        record = admit(state, link, message.element)
+        local = state.visible_elsewhere(record) is None
+        element, new = state.handlespace.register(
+            message.handle, record, now, connection=link.association, local=local
+        )
+    except Incompatible as refused:
+        statistics.refused += 1
+        log.log(ACTION, "Refused to register %s/$%08x: %s", message.handle, identifier, refused)
+        response = asap.RegistrationResponse(message.handle, identifier, True, refused.cause)
+        state.send(link, asap.encode(response))
+        return
+    statistics.registrations += 1
+    if not new:
+        statistics.reregistrations += 1
+    state.keepalive_timeouts.cancel(element)
+    state.keepalives.arm(element, now + state.config.keepalive_interval)
+    log.log(ACTION, "%s %r", "Registered" if new else "Re-registered", element)
+    updates.announce(state, element, updates.ADD)
+    state.send(link, asap.encode(asap.RegistrationResponse(message.handle, identifier)))
+
+
+def deregistration(state: State, link: Link, message: asap.Deregistration, now: float) -> None:
+    """DEREGISTRATION: that of an unknown element succeeds as well."""
+    element = state.handlespace.find(message.handle, message.identifier)
+    if element is not None:
+        state.statistics.deregistrations += 1
+        remove(state, element, "deregistered")
+    state.send(link, asap.encode(asap.DeregistrationResponse(message.handle, message.identifier)))
+
+
+def handle_resolution(state: State, link: Link, message: asap.HandleResolution, now: float) -> None:
+    """HANDLE_RESOLUTION: elements in the order of the pool's policy, or the error "unknown pool handle"."""
+    state.statistics.handle_resolutions += 1
+    config = state.config
+    answer: list[PoolElement] = []
+    if link.resolutions.admit(message.handle, config.max_resolution_rate, now):
+        items = min(message.items or config.max_answer_items, MAX_ANSWER_ITEMS)
+        answer = _select(state, link, message.handle, items)
+    else:
+        state.drop("handle resolution rate")
+    if not answer:
+        response = asap.HandleResolutionResponse(message.handle, error=UNKNOWN_HANDLE)
+    else:
+        response = asap.HandleResolutionResponse(message.handle, answer[0].policy, answer)
+    state.send(link, asap.encode(response))
+
+
+def _select(state: State, link: Link, handle: bytes, items: int) -> list[PoolElement]:
+    space, increment = state.handlespace, state.config.max_increment
+    chosen = space.select(handle, items, increment)
+    if not link.local and any(element.local for element in chosen):
+        # Elements of this host only are nothing for others; look for more behind them.
+        chosen = [e for e in space.select(handle, MAX_ANSWER_ITEMS, increment) if not e.local][:items]
+    records = (state.visible(element, link.local) for element in chosen)
+    return [record for record in records if record is not None]
+
+
+def keepalive_due(state: State, element: Element, now: float) -> None:
+    """Ask an element whether it is alive (RFC 5352 §3.4)."""
+    send_keepalive(state, element, now, home=False)
+
+
+def send_keepalive(state: State, element: Element, now: float, *, home: bool) -> None:
+    """ENDPOINT_KEEP_ALIVE; ``home`` tells the element that we are its home registrar now."""
+    state.statistics.endpoint_keepalives += 1
+    state.keepalives.cancel(element)
+    state.keepalive_timeouts.arm(element, now + state.config.keepalive_timeout)
+    message = asap.EndpointKeepAlive(state.identifier, element.handle, element.identifier, home)
+    state.send_element(element, asap.encode(message))
+
+
+def keepalive_timeout(state: State, element: Element, now: float) -> None:
+    """An element has not answered in time: it and its association go."""
+    log.log(ACTION, "%r did not answer the keep-alive: removing it", element)
+    association = element.connection
+    remove(state, element, "keep-alive timeout")
+    if association is not None:
+        state.actions.append(Abort(ASAP, association, "keep-alive timeout"))
+
+
+def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, now: float) -> None:
+    """ENDPOINT_KEEP_ALIVE_ACK; the first one after a takeover also tells by which association it is reached."""
+    element = state.handlespace.find(message.handle, message.identifier)
+    if element is None or element.home != state.identifier:
+        state.drop("keep-alive acknowledgement of an unknown element")
+        return
+    if element.connection is None:
+        state.handlespace.connect(element, link.association)
+    elif element.connection != link.association:
+        state.drop("keep-alive acknowledgement by another association")
+        return
+    state.keepalive_timeouts.cancel(element)
+    state.keepalives.arm(element, now + state.config.keepalive_interval)
+
+
+def endpoint_unreachable(state: State, link: Link, message: asap.EndpointUnreachable, now: float) -> None:
+    """ENDPOINT_UNREACHABLE: too many reports remove an element, whoever its home is (RFC 5352 §3.5)."""
+    if not link.reports.admit(message.handle, state.config.max_report_rate, now):
+        state.drop("unreachability report rate")
+        return
+    state.statistics.failure_reports += 1
+    element = state.handlespace.find(message.handle, message.identifier)
+    if element is None:
+        return
+    element.reports += 1
+    if element.reports >= state.config.max_bad_reports:
+        log.log(ACTION, "%r was reported unreachable %d times: removing it", element, element.reports)
+        remove(state, element, "unreachable")
+
+
+def association_lost(state: State, link: Link, now: float) -> None:
+    """An ASAP association is gone, and with it every element that was registered by it."""
+    for element in state.handlespace.connected(link.association):
+        log.log(ACTION, "Association of %r is gone: removing it", element)
+        remove(state, element, "association lost")
+
+
+def remove(state: State, element: Element, reason: str) -> None:
+    """Remove an element; if it is ours, the peers are told. Elements of others are removed here only."""
+    state.forget_timers(element)
+    own = element.home == state.identifier
+    state.handlespace.remove(element)
+    log.log(ACTION, "Removed %r: %s", element, reason)
+    if own:
+        updates.announce(state, element, updates.DELETE)
