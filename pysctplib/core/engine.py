@@ -83,7 +83,7 @@ class Engine:
         self.queued_events: list[Event] = []
         self.heap: list[tuple[float, int]] = []  # (time, association id); entries may be out of date
         self.jar = Jar(lambda n: self.rng.getrandbits(8 * n).to_bytes(n, "big"), now)
-        self._last_id = 0
+        self._last_id = 2  # RFC 6458 section 7.2 gives 0 to 2 a meaning of their own
         self._ootb_credit = OOTB_BURST
         self._ootb_at = now
 
