@@ -4,13 +4,15 @@
 
 udp (own UDP port, 0: any), remote-udp (0: plain SCTP over IP), address and local (comma lists), port (SCTP),
 count, seed, peer-seed, streams, rto-min (ms), assocs, size, pcap (a file), seconds (how long at most), end
-(shutdown, abort; peer: await the peer's shutdown). Prints "ready SCTP-PORT UDP-PORT", "up", "sent N B",
-"received N B", "end ...". A server serves associations at the same time and ends with the ``assocs``-th end.
+(shutdown, abort, vanish without a word; peer: await the peer's), local-port (SCTP). Prints
+"ready SCTP-PORT UDP-PORT", "up", "sent N B", "received N B", "end ...". A server serves associations at the same
+time and ends with the ``assocs``-th end.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Any
 
@@ -37,6 +39,7 @@ DEFAULTS: dict[str, str] = {
     "pcap": "",
     "seconds": "120",
     "end": "shutdown",
+    "local-port": "0",
 }
 SENDING = {"exchange", "source", "ping"}
 CHECKING = {"exchange", "sink"}
@@ -82,6 +85,8 @@ class Talk:
                     say("sent", self.sent, self.sent_bytes)
         if self.client and not self.ending and self.done() and self.options["end"] != "peer":
             self.ending = True
+            if self.options["end"] == "vanish":
+                os._exit(0)
             if self.options["end"] == "abort":
                 association.abort(now, b"the test wants it")
             else:
@@ -134,7 +139,7 @@ def run(role: str, mode: str, options: dict[str, str]) -> int:
     )
     loop = Loop(stack)
     local = tuple(filter(None, options["local"].split(",")))
-    endpoint = stack.open_endpoint(0 if client else int(options["port"]), local, config)
+    endpoint = stack.open_endpoint(int(options["local-port" if client else "port"]), local, config)
     talks: dict[Any, Talk] = {}
     ended: list[str] = []
     if not client:
