@@ -1,8 +1,8 @@
 """One association: its state, the user's calls, and the walk over the chunks of a packet.
 
-RFC 9260 sections 4, 6.10 (order of chunks), 8.1, 8.2, 8.5 and 11.1. The procedures live in ``setup``, ``teardown``,
-``flight``, ``inbound``, ``transmit``, ``heartbeat`` and ``timers``; this module holds what they share. ``CHUNKS`` is
-the table of chunk handlers; DATA and SACK are handled in the loop itself.
+RFC 9260 sections 4, 6.10 (order of chunks), 8.1, 8.2, 8.5 and 11.1. The procedures live in ``setup``,
+``teardown``, ``flight``, ``inbound``, ``transmit``, ``heartbeat`` and ``timers``; this module holds what they
+share. ``CHUNKS`` is the table of chunk handlers; DATA and SACK are handled in the loop itself.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ class Association:
     """State of one association. Attributes of design.md section 2 are the user's; the rest is the engine's."""
 
     __slots__ = (
-        "above_half", "buffered", "bundle_one", "closing", "config", "control", "current", "dirty", "doomed",
-        "endpoint", "engine", "error_count", "established", "events", "flight", "fragment_size", "header", "id", "inbound",
-        "inbound_streams", "last_activity", "local_tag", "outbound", "outbound_streams", "paths", "peer_adaptation",
-        "peer_port", "peer_tag", "pending", "primary", "reply_path", "scheduled", "sends_data", "shutdown_count",
-        "state", "t1", "t2", "t5", "t_autoclose", "takes_data", "ties", "user",
+        "above_half", "buffered", "bundle_one", "closing", "config", "control", "current", "dirty",
+        "doomed", "endpoint", "engine", "error_count", "established", "events", "flight", "fragment_size",
+        "header", "id", "inbound", "inbound_streams", "last_activity", "local_tag", "outbound",
+        "outbound_streams", "paths", "peer_adaptation", "peer_port", "peer_tag", "pending", "primary",
+        "reply_path", "scheduled", "sends_data", "shutdown_count", "state", "t1", "t2", "t5", "t_autoclose",
+        "takes_data", "ties", "user",
     )  # fmt: skip
 
     current: Path  # where new data goes
@@ -126,10 +127,9 @@ class Association:
         address of the peer to prefer. OSError: EPIPE after shutdown, EAGAIN if the buffer is full, EINVAL for an
         empty message or a bad stream, EMSGSIZE if fragmentation is disabled and needed, EADDRNOTAVAIL.
         """
-        if not self.sends_data or self.closing:
-            if self.closing or self.state not in SETTING_UP:
-                code = errno.ENOTCONN if self.state is State.CLOSED else errno.EPIPE
-                raise OSError(code, os.strerror(code))
+        if self.closing or (not self.sends_data and self.state not in SETTING_UP):
+            code = errno.ENOTCONN if self.state is State.CLOSED else errno.EPIPE
+            raise OSError(code, os.strerror(code))
         if type(data) is not bytes:
             data = bytes(data)
         size = len(data)
@@ -148,9 +148,7 @@ class Association:
                 raise OSError(errno.EADDRNOTAVAIL, f"{path} is not an address of the peer")
         if size > self.fragment_size and self.config.disable_fragments:
             raise OSError(errno.EMSGSIZE, f"{size} bytes do not fit into one chunk")
-        item = Item(data, stream, ppid, flags, context, target)
-        if lifetime is not None:
-            item.expires = now + lifetime
+        item = Item(data, stream, ppid, flags, context, target, inf if lifetime is None else now + lifetime)
         self.outbound.queue.append(item)
         self.outbound.bytes += size
         self.buffered = buffered = buffered + size

@@ -27,9 +27,7 @@ class Config:
     max_burst: int = 4  # 0: off
     sack_delay: float = 0.2  # seconds, at most 0.5 (RFC 9260 section 6.2)
     sack_frequency: int = 2  # acknowledge every n-th packet; see core/inbound for batches
-    sack_batch: int = (
-        32  # in steady bulk: acknowledge at least every n-th packet of a batch; core/inbound says when
-    )
+    sack_batch: int = 32  # in steady bulk: every n-th packet of a batch at least; see core/inbound
     receive_buffer: int = 1 << 20  # bytes; the advertised window
     send_buffer: int = 1 << 20  # bytes; beyond it send() raises EAGAIN unless nothing is buffered
     nodelay: bool = False  # True: no Nagle-like bundling delay (RFC 9260 section 6.1 rule E)

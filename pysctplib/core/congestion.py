@@ -1,7 +1,8 @@
 """Congestion control of one path (RFC 9260 section 7.2), behind a small interface.
 
-A path holds the variables (cwnd, ssthresh, partial_bytes_acked, in bytes); an algorithm is a stateless object with
-five reactions. Which chunks are lost is found in ``flight``; how much may be sent is asked in ``transmit``.
+A path holds the variables (cwnd, ssthresh, partial_bytes_acked, in bytes); an algorithm is a stateless object
+with five reactions. Which chunks are lost is found in ``flight``; how much may be sent is asked in
+``transmit``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The State Cookie: everything needed to make an association, signed, so that nothing is kept for an INIT.
 
-RFC 9260 sections 5.1.3 and 5.1.5. HMAC-SHA-256 under a random key that is replaced every hour; the previous one stays
-valid as long as cookies made with it can be. Format and meaning are private to this host. The cookie holds nothing
-secret: tie-tags are random numbers, not the verification tags of a living association.
+RFC 9260 sections 5.1.3 and 5.1.5. HMAC-SHA-256 under a random key that is replaced every hour; the previous
+one stays valid as long as cookies made with it can be. Format and meaning are private to this host. The
+cookie holds nothing secret: tie-tags are random numbers, not the verification tags of a living association.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from ..errors import DecodeError
 
 KEY_LIFETIME = 3600.0  # seconds
 MAC_SIZE = 32
-_FIXED = Struct(">BddHHHLLLLLLHHLBLBH")
+_FIXED = Struct(">ddHHHLLLLLLHHLBL")
 
 
 @dataclass(slots=True)
 class Cookie:
     """The association to be. Tags and TSNs as on the wire; times in seconds of the engine's clock."""
 
+    adaptation: int | None
+    source: str
+    local_address: str
+    addresses: list[str]
     created: float
     lifespan: float
     local_port: int
@@ -37,10 +41,6 @@ class Cookie:
     outbound_streams: int
     inbound_streams: int
     peer_rwnd: int
-    adaptation: int | None
-    source: str
-    local_address: str
-    addresses: list[str]
 
 
 class Jar:
@@ -76,16 +76,16 @@ def _encode(cookie: Cookie) -> bytes:
     addresses = " ".join((cookie.source, cookie.local_address, *cookie.addresses)).encode()
     adaptation = cookie.adaptation
     fixed = _FIXED.pack(
-        1, cookie.created, cookie.lifespan, cookie.local_port, cookie.peer_port, cookie.udp_port,
+        cookie.created, cookie.lifespan, cookie.local_port, cookie.peer_port, cookie.udp_port,
         cookie.local_tag, cookie.peer_tag, cookie.local_tie, cookie.peer_tie, cookie.local_tsn, cookie.peer_tsn,
         cookie.outbound_streams, cookie.inbound_streams, cookie.peer_rwnd,
-        adaptation is not None, adaptation or 0, 0, len(addresses),
+        adaptation is not None, adaptation or 0,
     )  # fmt: skip
     return fixed + addresses
 
 
 def _decode(body: bytes) -> Cookie:
     # The signature was right, so the form is ours.
-    fields = _FIXED.unpack_from(body)
     source, local, *addresses = body[_FIXED.size :].decode().split(" ")
-    return Cookie(*fields[1:15], fields[16] if fields[15] else None, source, local, addresses)
+    *numbers, has_adaptation, adaptation = _FIXED.unpack_from(body)
+    return Cookie(adaptation if has_adaptation else None, source, local, addresses, *numbers)

@@ -1,8 +1,8 @@
 """The engine: five calls that drive everything, and the way from a packet to its association.
 
-RFC 9260 sections 8.4 (out of the blue), 8.5 (verification tag), 6.10 (what may not be bundled) and 5.1.2 D; RFC 6951
-section 5.4 (UDP ports are learned only from packets whose tag was checked). No clock, no socket: ``now`` is an
-argument, datagrams go in and come out. The contract is in docs/design.md section 2.
+RFC 9260 sections 8.4 (out of the blue), 8.5 (verification tag), 6.10 (what may not be bundled) and 5.1.2 D;
+RFC 6951 section 5.4 (UDP ports are learned only from packets whose tag was checked). No clock, no socket:
+``now`` is an argument, datagrams go in and come out. The contract is in docs/design.md section 2.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .counters import Counters
 from .endpoint import Endpoint
 from .events import Event
 from .path import PathKey
-from .states import SETTING_UP
+from .states import SETTING_UP, State
 from .transmit import flush
 
 Datagram: TypeAlias = tuple[bytes, PathKey]
@@ -276,7 +276,7 @@ class Engine:
             # Reflected tag (section 8.5.1 B and C).
             if kind == chunks.ABORT:
                 teardown.on_abort(a, flags, value, a.paths[path[0]], now)
-            elif a.state is teardown.State.SHUTDOWN_ACK_SENT:
+            elif a.state is State.SHUTDOWN_ACK_SENT:
                 teardown.on_shutdown_complete(a, flags, value, a.paths[path[0]], now)
             else:
                 drop("SHUTDOWN COMPLETE in a wrong state")
@@ -304,18 +304,19 @@ class Engine:
             self.counters.drop("out of the blue, foreign port")
             return
         kinds = {kind for kind, _, _ in contents}
-        if kinds & _OOTB_SILENT or any(kind == chunks.ERROR and _is_stale(value) for kind, _, value in contents):
-            if chunks.SHUTDOWN_ACK not in kinds or chunks.ABORT in kinds:
-                self.counters.drop("out of the blue, no answer due")
-                return
-        if chunks.SHUTDOWN_ACK in kinds:
+        stale = any(kind == chunks.ERROR and _is_stale(value) for kind, _, value in contents)
+        if chunks.ABORT in kinds:  # rule 2
+            self.counters.drop("out of the blue, no answer due")
+        elif chunks.SHUTDOWN_ACK in kinds:  # rule 5
             self._shutdown_complete(path, local_port, peer_port, tag, now)
+        elif stale or kinds & _OOTB_SILENT:  # rules 6 and 7
+            self.counters.drop("out of the blue, no answer due")
         elif self._may_answer(now):
             self.refuse(path, local_port, peer_port, tag, [], chunks.T_BIT)
 
 
 _SETUP_CHUNKS = frozenset((chunks.INIT, chunks.INIT_ACK, chunks.COOKIE_ECHO, chunks.SHUTDOWN_COMPLETE))
-_OOTB_SILENT = frozenset((chunks.ABORT, chunks.SHUTDOWN_COMPLETE, chunks.COOKIE_ACK))
+_OOTB_SILENT = frozenset((chunks.SHUTDOWN_COMPLETE, chunks.COOKIE_ACK))
 
 
 def _is_stale(value: bytes) -> bool:

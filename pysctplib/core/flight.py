@@ -1,8 +1,8 @@
 """Outstanding DATA chunks: what SACKs acknowledge, what is lost, what is to be sent again.
 
-RFC 9260 sections 6.2.1 (SACK), 6.3.2 (timer rules R2 to R4), 6.3.3 (T3-rtx) and 7.2.4 (fast retransmit). The items
-lie in a deque by TSN without holes, so a cumulative acknowledgement pops a prefix and a gap block finds its
-items by index; blocks that were there before are not looked at again. Sending is done in ``transmit``.
+RFC 9260 sections 6.2.1 (SACK), 6.3.2 (timer rules R2 to R4), 6.3.3 (T3-rtx) and 7.2.4 (fast retransmit). The
+items lie in a deque by TSN without holes, so a cumulative acknowledgement pops a prefix and a gap block finds
+its items by index; blocks that were there before are not looked at again. Sending is done in ``transmit``.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def mark(f: Flight, item: Item) -> None:
 
 
 def mark_path(f: Flight, path: Path, alternate: Path) -> int:
-    """Mark everything in flight on ``path``, to be sent again to ``alternate`` (section 6.3.3 E3); return how many."""
+    """Mark all in flight on ``path``, to be sent again to ``alternate`` (section 6.3.3 E3); return how many."""
     count = 0
     for item in f.items:
         if item.state == SENT and item.path is path:

@@ -1,7 +1,8 @@
 """Heartbeats: confirming addresses, watching idle ones, measuring their RTT.
 
-RFC 9260 sections 5.4 and 8.3. The information is ours alone: a 64-bit nonce and the address it was sent to. Each path
-has one timer (``hb_at``): it waits for an answer while ``hb_nonce`` is set, else for the path to become idle.
+RFC 9260 sections 5.4 and 8.3. The information is ours alone: a 64-bit nonce and the address it was sent to.
+Each path has one timer (``hb_at``): it waits for an answer while ``hb_nonce`` is set, else for the path to
+become idle.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """What the peer sends: TSN tracking, reassembly, ordering, the receive window, and when to acknowledge.
 
-RFC 9260 sections 6.2 (SACK and window), 6.5, 6.6, 6.7, 6.9; RFC 7053 (I bit). An in-order message in one chunk becomes
-an event at once; structures exist only for fragments and for messages that wait for earlier ones.
+RFC 9260 sections 6.2 (SACK and window), 6.5, 6.6, 6.7, 6.9; RFC 7053 (I bit). An in-order message in one
+chunk becomes an event at once; structures exist only for fragments and for messages that wait for earlier
+ones.
 
 When to acknowledge. At once for gaps, duplicates and the I bit; after ``sack_delay`` otherwise; and every
 ``sack_frequency``-th packet (section 6.2: SHOULD be every second one) for as long as the sender's window is
-likely to be growing: for ``YOUNG`` packets from the start, after each loss and after a pause. In steady bulk it is
-one SACK for each batch of packets that the driver hands over between two calls of ``output()``, but at least one for
-``sack_batch`` packets; ``sack_batch = sack_frequency`` gives the literal rule throughout.
+likely to be growing: for ``YOUNG`` packets from the start, after each loss and after a pause. In steady bulk
+it is one SACK for each batch of packets that the driver hands over between two calls of ``output()``, but at
+least one for ``sack_batch`` packets; ``sack_batch = sack_frequency`` gives the literal rule throughout.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Inbound:
     """Receiver state of an association. ``cum`` is the cumulative TSN, ``held`` the bytes not yet consumed."""
 
     __slots__ = (
-        "advertised", "backlog", "cum", "data_at", "duplicates", "held", "highest", "partial", "ranges", "runs_by_end",
-        "runs_by_start", "sack_now", "source", "ssns", "t_sack", "unacked", "waiting", "young",
+        "advertised", "backlog", "cum", "data_at", "duplicates", "held", "highest", "partial", "ranges",
+        "runs_by_end", "runs_by_start", "sack_now", "source", "ssns", "t_sack", "unacked", "waiting", "young",
     )  # fmt: skip
 
     def __init__(self, initial_tsn: int, window: int) -> None:
@@ -326,16 +327,15 @@ def encode_sack(a: Association, room: int) -> bytes:
     ]
     duplicates = i.duplicates[: space - len(blocks)]
     i.duplicates = []
-    head = SACK_HEADER.pack(
-        SACK, 0, SACK_HEADER_SIZE + 4 * (len(blocks) + len(duplicates)), cum & MASK, a_rwnd, len(blocks), len(duplicates)
-    )  # fmt: skip
+    length = SACK_HEADER_SIZE + 4 * (len(blocks) + len(duplicates))
+    head = SACK_HEADER.pack(SACK, 0, length, cum & MASK, a_rwnd, len(blocks), len(duplicates))
     return b"".join((head, *blocks, *(d.to_bytes(4, "big") for d in duplicates)))
 
 
 def consumed(a: Association, n: int, now: float) -> None:
     """The user took ``n`` bytes; tell the peer if the window opened enough to be worth it (RFC 1122 4.2.3.3)."""
     i = a.inbound
-    i.held = held = max(i.held - n, 0)  # never negative: a restart begins anew while messages wait for the user
+    i.held = held = max(i.held - n, 0)  # messages from before a restart may come late
     size = a.config.receive_buffer
     gain = size - held - i.advertised
     if gain >= max(size >> 4, min(size >> 1, 1500)) and i.source is not None:

@@ -1,14 +1,14 @@
 """Messages waiting to be sent: the send queue, stream sequence numbers, and cutting into DATA chunks.
 
-RFC 9260 sections 6.5, 6.6 and 6.9. A message is one ``Item`` from the user's call until it is acknowledged; only a
-message that needs several chunks gets further items, one for each fragment. TSN and SSN are given when a chunk is
-first made, so nothing unsent holds a number. What may be sent, and when, is decided in ``transmit``.
+RFC 9260 sections 6.5, 6.6 and 6.9. A message is one ``Item`` from the user's call until it is acknowledged;
+only a message that needs several chunks gets further items, one for each fragment. TSN and SSN are given when
+a chunk is first made, so nothing unsent holds a number. What may be sent, and when, is decided in
+``transmit``.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from math import inf
 from typing import TYPE_CHECKING
 
 from ..wire.chunks import BEGIN, DATA, DATA_HEADER, DATA_HEADER_SIZE, END, IMMEDIATE, UNORDERED
@@ -24,8 +24,9 @@ QUEUED, SENT, MARKED, ACKED = range(4)  # states of an item
 class Item:
     """One message; or, once sent, one outstanding DATA chunk with its encoded bytes.
 
-    ``size`` counts user bytes, ``length`` bytes of the padded chunk. ``path`` is the user's choice while queued, the
-    destination of the last transmission afterwards. ``timed`` is the sending time while its RTT is measured.
+    ``size`` counts user bytes, ``length`` bytes of the padded chunk. ``path`` is the user's choice while
+    queued, the destination of the last transmission afterwards. ``timed`` is the sending time while its RTT is
+    measured.
     """
 
     __slots__ = (
@@ -41,7 +42,7 @@ class Item:
         flags: int,
         context: int,
         path: Path | None,
-        expires: float = inf,
+        expires: float,
     ) -> None:
         self.data = data
         self.size = len(data)
@@ -66,7 +67,7 @@ class Item:
 
 
 class Outbound:
-    """The send queue of an association, first come first served. ``bytes`` is what was not yet made into chunks."""
+    """The send queue of an association, first come first served. ``bytes``: what is not yet in chunks."""
 
     __slots__ = ("bytes", "queue", "ssns")
 

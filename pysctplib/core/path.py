@@ -109,7 +109,7 @@ class Path:
         self.confirmed = self.confirmed or self.usable
 
     def decay(self, now: float) -> None:
-        """Shrink the window of a path on which no data was sent for RTOs (section 7.2.1); called before sending."""
+        """Shrink the window of a path that sent no data for RTOs (section 7.2.1); called before sending."""
         idle = now - self.last_data
         if idle >= self.rto and not self.flight:
             if self.last_data:

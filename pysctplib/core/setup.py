@@ -1,8 +1,8 @@
 """Setting up an association: INIT, INIT ACK, COOKIE ECHO, COOKIE ACK, and all their collisions.
 
-RFC 9260 sections 5.1 and 5.2. An INIT leaves nothing behind but its answer: the association is made when the signed
-cookie comes back. ``COOKIE_ACTIONS`` is table 12 of section 5.2.4 as data; ``classify`` finds the row, ``_ACTIONS`` what
-to do. Which parameters are known is the table ``READERS``; an extension adds its own there.
+RFC 9260 sections 5.1 and 5.2. An INIT leaves nothing behind but its answer: the association is made when the
+signed cookie comes back. ``COOKIE_ACTIONS`` is table 12 of section 5.2.4 as data; ``classify`` finds the row,
+``_ACTIONS`` what to do. Which parameters are known is the table ``READERS``; an extension adds its own there.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def read_parameters(parameters: list[params.Parameter]) -> Offer:
 
 
 def peer_addresses(offer: Offer, source: str) -> list[str]:
-    """Return the peer's addresses, source first (section 5.1.2 C), without those that cannot be its own from here."""
+    """Return the peer's addresses, source first (section 5.1.2 C), without what cannot be its own."""
     result = [source]
     for address in offer.addresses[:MAX_ADDRESSES]:
         if address not in result and usable_destination(address, source):
@@ -130,7 +130,7 @@ def peer_addresses(offer: Offer, source: str) -> list[str]:
 
 
 def _own_parameters(endpoint: Endpoint, config_adaptation: int | None, peer: str) -> list[params.Parameter]:
-    """Own addresses, if there are several that the peer may know (section 5.1.2), and the adaptation code point."""
+    """Own addresses, if the peer may know several (section 5.1.2), and the adaptation code point."""
     listed = endpoint.addresses or tuple(endpoint.engine.local_addresses(peer))
     if not is_loopback(peer):
         listed = tuple(address for address in listed if not is_loopback(address))
@@ -407,9 +407,9 @@ def _send_init_ack(
     outbound = min(config.outbound_streams, init.inbound_streams)
     inbound = min(config.max_inbound_streams, init.outbound_streams)
     cookie = Cookie(
+        offer.adaptation, key[0], key[2], addresses,
         now, config.valid_cookie_life + offer.preservation, endpoint.port, peer_port, key[1], tag, init.tag,
-        ties[0], ties[1], tsn, init.initial_tsn, outbound, inbound, init.a_rwnd, offer.adaptation,
-        key[0], key[2], addresses,
+        ties[0], ties[1], tsn, init.initial_tsn, outbound, inbound, init.a_rwnd,
     )  # fmt: skip
     parameters = [(params.STATE_COOKIE, engine.jar.seal(cookie, now))]
     parameters += _own_parameters(endpoint, config.adaptation, key[0])

@@ -1,6 +1,7 @@
 """The states of an association and the transitions between them, as data (RFC 9260 section 4, figure 3).
 
-The documentation's diagram is drawn from ``TRANSITIONS``. Conditions and actions are in ``setup`` and ``teardown``.
+The documentation's diagram is drawn from ``TRANSITIONS``. Conditions and actions are in ``setup`` and
+``teardown``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ending an association: graceful shutdown and abort.
 
-RFC 9260 sections 9.1 and 9.2, with T2-shutdown and T5-shutdown-guard, and all collisions of SHUTDOWN chunks. The
-allowed transitions are in ``states``. RFC 7053 and 8.5.1 (T bit) decide about flags and tags.
+RFC 9260 sections 9.1 and 9.2, with T2-shutdown and T5-shutdown-guard, and all collisions of SHUTDOWN chunks.
+The allowed transitions are in ``states``. RFC 7053 and 8.5.1 (T bit) decide about flags and tags.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def begin(a: Association, now: float) -> None:
     if a.state is State.ESTABLISHED:
         a.move("shutdown by user")
         a.closing = True
-        _guard(a, now)
         progress(a, now)
         a.touch()
     elif a.state in SETTING_UP:
@@ -48,16 +47,12 @@ def progress(a: Association, now: float) -> None:
         a.move("all data acknowledged")
         heartbeat.stop(a)
         a.shutdown_count = 0
+        a.t5 = now + 5 * a.config.rto_max
+        a.arm(a.t5)
         _send_shutdown(a, now)
     elif a.state is State.SHUTDOWN_RECEIVED:
         a.move("all data acknowledged")
         _enter_ack_sent(a, now)
-
-
-def _guard(a: Association, now: float) -> None:
-    if a.t5 == inf:
-        a.t5 = now + 5 * a.config.rto_max
-        a.arm(a.t5)
 
 
 def _start_t2(a: Association, now: float) -> None:
@@ -141,7 +136,6 @@ def on_shutdown(a: Association, flags: int, value: bytes, path: Path, now: float
         a.move("SHUTDOWN received")
         a.closing = True
         a.events.append(PeerShutdown(a))
-        _guard(a, now)
     flight.acknowledge(a, cumulative, now)
     if a.state is State.SHUTDOWN_RECEIVED:
         progress(a, now)

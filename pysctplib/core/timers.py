@@ -1,7 +1,7 @@
 """The timers of an association: deadlines as numbers, and what happens when they are due.
 
-RFC 9260 sections 5.1 (T1), 6.2 (delayed SACK), 6.3.3 (T3-rtx), 8.3 (heartbeat), 9.2 (T2, T5). A timer that does not
-run is ``inf``. The engine's heap may wake an association too early, never too late.
+RFC 9260 sections 5.1 (T1), 6.2 (delayed SACK), 6.3.3 (T3-rtx), 8.3 (heartbeat), 9.2 (T2, T5). A timer that
+does not run is ``inf``. The engine's heap may wake an association too early, never too late.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """Making packets: what goes out on which path, bundled how.
 
-RFC 9260 sections 6.1 (rules A to E), 6.4 (choice of path), 6.10 (bundling) and 7.2.4 rule 3. Called once for each
-association that has something to say (``flush``), after a batch of input. Packets are joined once, checksum last.
+RFC 9260 sections 6.1 (rules A to E), 6.4 (choice of path), 6.10 (bundling) and 7.2.4 rule 3. Called once for
+each association that has something to say (``flush``), after a batch of input. Packets are joined once,
+checksum last.
 
-Max.Burst (rule D) limits by how much the flight may grow in one call: what the SACKs of this batch took out may be
-replaced, and Max.Burst packets more. So one SACK for many packets does not strangle the sender, and none bursts.
+Max.Burst (rule D) limits by how much the flight may grow in one call: what the SACKs of this batch took out
+may be replaced, and Max.Burst packets more. So one SACK for many packets does not strangle the sender, and
+none bursts.
 
-Nagle-like rule (section 6.1): unless ``nodelay`` is set, a packet that would not be full waits while anything is
-in flight. The rest of a fragmented message never waits.
+Nagle-like rule (section 6.1): unless ``nodelay`` is set, a packet that would not be full waits while anything
+is in flight. The rest of a fragmented message never waits.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Chunks: bytes <-> values.
 
-RFC 9260 section 3.2 (format, the two high bits of the type) and 3.3 (the chunks). DATA and SACK have classes for
-tools and tests; the engine reads and writes those two through the ``Struct`` objects here, without an object
-per chunk. An unknown type decodes to ``Unknown``: what to do about it is the engine's matter.
+RFC 9260 section 3.2 (format, the two high bits of the type) and 3.3 (the chunks). DATA and SACK have classes
+for tools and tests; the engine reads and writes those two through the ``Struct`` objects here, without an
+object per chunk. An unknown type decodes to ``Unknown``: what to do about it is the engine's matter.
 """
 
 from __future__ import annotations
@@ -157,7 +157,8 @@ def _need(value: bytes, size: int, what: str, exact: bool = False) -> None:
 def decode_init(value: bytes, ack: bool, flags: int = 0) -> Init:
     """Return an INIT or INIT ACK from its value; semantic checks (tag 0, streams 0) are the engine's."""
     _need(value, 16, "INIT")
-    return Init(*INIT_BODY.unpack_from(value), params.decode(value[16:]), ack, flags)
+    tag, a_rwnd, outbound, inbound, tsn = INIT_BODY.unpack_from(value)
+    return Init(tag, a_rwnd, outbound, inbound, tsn, params.decode(value[16:]), ack, flags)
 
 
 def _data(flags: int, value: bytes) -> Data:

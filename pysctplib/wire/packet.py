@@ -1,7 +1,7 @@
 """The SCTP packet: common header, checksum, and the walk over its chunks.
 
-RFC 9260 section 3 and 3.1 (common header, padding), section 6.8 and appendix A (CRC32c). The checksum is the one
-field in little-endian order. What chunks mean, and whether a packet is acceptable, is decided elsewhere.
+RFC 9260 section 3 and 3.1 (common header, padding), section 6.8 and appendix A (CRC32c). The checksum is the
+one field in little-endian order. What chunks mean, and whether a packet is acceptable, is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def chunk(kind: int, flags: int, value: bytes) -> bytes:
 def walk(data: bytes, start: int = HEADER_SIZE) -> Iterator[tuple[int, int, bytes]]:
     """Yield ``(type, flags, value)`` for each chunk from offset ``start``.
 
-    Raises DecodeError at a chunk whose length field is below 4 or beyond the end. The padding of the last chunk may
-    be missing.
+    Raises DecodeError at a chunk whose length field is below 4 or beyond the end. The padding of the last
+    chunk may be missing.
     """
     position, end = start, len(data)
     while position < end:

@@ -56,7 +56,7 @@ def decode(data: bytes) -> list[Parameter]:
 
 
 def encode(parameters: Iterable[Parameter]) -> bytes:
-    """Return the parameters; all but the last are padded (RFC 9260 section 3.2: the chunk's length leaves it out)."""
+    """Return the parameters; all but the last are padded (RFC 9260 section 3.2)."""
     out: list[bytes] = []
     padding = b""
     for kind, value in parameters:
