@@ -37,5 +37,6 @@ class RateLimit:
         stamps = self._buckets.setdefault(bucket_of(handle), deque(maxlen=EVENTS))
         stamps.append(now)
         span = now - stamps[0]
-        # One event has no rate; several at the same instant have an infinite one.
-        return len(stamps) < 2 or (span > 0 and len(stamps) / span <= limit)
+        # One event has no rate; several at the same instant have an infinite one. RSPLIB divides the number of
+        # events, not of the intervals between them, and so refuses calm users at first.
+        return len(stamps) < 2 or (span > 0 and (len(stamps) - 1) / span <= limit)
