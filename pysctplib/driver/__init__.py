@@ -1,1 +1,5 @@
 """One engine with its carriers and its port space; no event loop and no thread of its own."""
+
+from .stack import Stack, StackConfig
+
+__all__ = ["Stack", "StackConfig"]

@@ -1,0 +1,329 @@
+"""UDP sockets as a carrier of SCTP packets (RFC 6951), in batches.
+
+One carrier has a socket for IPv4, one for IPv6, or both, all at one UDP port. Reading takes many datagrams at a
+wake-up, with UDP_GRO many in one system call; sending joins runs of equal size for one destination into one call
+with UDP_SEGMENT. Where the system lacks these, the same calls move one datagram each. The address that a packet
+was sent to is reported (PKTINFO), so that answers leave from it (RFC 6951 section 5.4 wants the peer to know us by
+it). What is in the packets is not looked at. Errors of the network are counted, never raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from . import linux
+
+PathKey = tuple[str, int, str]
+Datagram = tuple[bytes, PathKey]
+Receive = Callable[[bytes, PathKey, float], None]
+
+BUFFER = 65535
+SOCKET_BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
+READS = 48  # system calls at one wake-up at most, so that timers get their turn
+ROUTE_LIFE = 30.0  # seconds that a route's choice of source address is remembered
+BACKLOG = 4096  # datagrams kept while the system's send buffer is full
+
+_Route = tuple[socket.socket, tuple[str, int], list[tuple[int, int, bytes]]]
+
+
+class Counters:
+    """What happened to datagrams on their way."""
+
+    __slots__ = ("received", "send_errors", "sent", "sent_dropped")
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.sent = 0
+        self.send_errors: dict[int, int] = {}  # errno -> how often
+        self.sent_dropped = 0  # send buffer full and the backlog too
+
+
+def prepare(sock: socket.socket) -> socket.socket:
+    """Set the options that the carrier wants on a UDP socket and return it."""
+    sock.setblocking(False)
+    for forced, plain in ((linux.SO_RCVBUFFORCE, socket.SO_RCVBUF), (linux.SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        try:
+            if not sys.platform.startswith("linux"):
+                raise OSError
+            sock.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER)
+        except OSError:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, plain, SOCKET_BUFFER)
+    if sys.platform.startswith("linux"):
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_RECVPKTINFO, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, linux.IP_PKTINFO, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(linux.SOL_UDP, linux.UDP_GRO, 1)
+    return sock
+
+
+def open_sockets(port: int, addresses: Iterable[str] = ()) -> list[socket.socket]:
+    """Return UDP sockets bound to a port (0: any, the same for all), for IPv4 and, where it works, IPv6.
+
+    ``addresses``: bind to these instead of any; at most one per family. OSError if the port is taken.
+    """
+    wanted = [(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in addresses]
+    if not wanted:
+        wanted = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+    for attempt in range(16):
+        sockets: list[socket.socket] = []
+        chosen = port
+        try:
+            for family, address in wanted:
+                try:
+                    sock = socket.socket(family, socket.SOCK_DGRAM)
+                except OSError:
+                    if family == socket.AF_INET6 and sockets:
+                        continue  # a host without IPv6
+                    raise
+                sockets.append(sock)
+                if family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                try:
+                    sock.bind((address, chosen))
+                except OSError as error:
+                    if family == socket.AF_INET6 and len(sockets) > 1 and error.errno == errno.EADDRNOTAVAIL:
+                        sockets.pop().close()
+                        continue
+                    raise
+                chosen = sock.getsockname()[1]
+            return sockets
+        except OSError as error:
+            for sock in sockets:
+                sock.close()
+            if error.errno != errno.EADDRINUSE or port or attempt == 15:
+                raise OSError(error.errno, f"UDP port {port}: {error.strerror}") from None
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+class UdpCarrier:
+    """Moves datagrams between UDP sockets and an engine. Makes no threads and never blocks."""
+
+    def __init__(self, sockets: Iterable[socket.socket]) -> None:
+        self.counters = Counters()
+        self.sockets: dict[int, socket.socket] = {}
+        self._by_family: dict[bool, socket.socket] = {}  # is it IPv6?
+        self._buffer = bytearray(BUFFER)
+        self._view = memoryview(self._buffer)
+        self._budget: dict[int, int] = {}
+        self._names: dict[bytes, str] = {}
+        self._routes: dict[PathKey, _Route | None] = {}
+        self._routes_at = 0.0
+        self._backlog: list[Datagram] = []
+        self._segments = linux.segmentation_offload()
+        self.replace(sockets)
+
+    def replace(self, sockets: Iterable[socket.socket]) -> None:
+        """Use these sockets from now on; the old ones are not closed."""
+        self.sockets = {}
+        self._by_family = {}
+        for sock in sockets:
+            prepare(sock)
+            self.sockets[sock.fileno()] = sock
+            self._by_family[sock.family == socket.AF_INET6] = sock
+        self._budget = dict.fromkeys(self.sockets, 1)
+        self._routes.clear()
+
+    @property
+    def port(self) -> int:
+        """The local UDP port."""
+        return int(next(iter(self.sockets.values())).getsockname()[1])
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for sock in self.sockets.values():
+            sock.close()
+        self.sockets = {}
+        self._by_family = {}
+
+    # ---- receiving
+
+    def readable(self, fd: int, receive: Receive, now: float) -> None:
+        """Read what is there, a bounded number of datagrams, and hand each to ``receive``.
+
+        After a wake-up that found one datagram, the next one asks the kernel only once: a dialogue needs no
+        second system call to learn that there is nothing more. A bulk transfer is read until it is drained.
+        """
+        sock = self.sockets.get(fd)
+        if sock is None:
+            return
+        recvmsg, buffers, view, names = sock.recvmsg_into, [self._buffer], self._view, self._names
+        budget = self._budget[fd]
+        for count in range(budget):
+            try:
+                size, ancillary, flags, source = recvmsg(buffers, 128)
+            except BlockingIOError:
+                self._budget[fd] = max(count, 1)
+                return
+            except OSError as error:  # an ICMP error of an earlier send
+                self._note(error.errno)
+                continue
+            segment, local = size, ""
+            for level, kind, value in ancillary:
+                if level == linux.SOL_UDP and kind == linux.UDP_GRO:
+                    segment = linux.INT.unpack_from(value)[0] or size
+                else:
+                    raw = value[4:8] if len(value) == 12 else value[:16]
+                    known = names.get(raw)
+                    local = known if known is not None else self._name(raw)
+            key = (source[0], source[1], local)
+            if segment >= size:
+                self.counters.received += 1
+                receive(bytes(view[:size]), key, now)
+            else:
+                for start in range(0, size, segment):
+                    self.counters.received += 1
+                    receive(bytes(view[start : min(start + segment, size)]), key, now)
+                if budget == 1:
+                    budget = 2
+        self._budget[fd] = min(budget * 2, READS)
+
+    def _name(self, raw: bytes) -> str:
+        if len(self._names) > 1024:
+            self._names.clear()
+        name = socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+        self._names[raw] = name
+        return name
+
+    # ---- sending
+
+    @property
+    def congested(self) -> bool:
+        """Whether datagrams wait for room in the system's send buffer."""
+        return bool(self._backlog)
+
+    def send(self, datagrams: list[Datagram]) -> None:
+        """Send datagrams, in order; runs of equal size for one path go out in one system call."""
+        if self._backlog:
+            datagrams = self._backlog + datagrams
+            self._backlog = []
+        if len(datagrams) == 1:
+            data, path = datagrams[0]
+            if not self._send_one(data, path):
+                self._keep(datagrams)
+            return
+        position, count, segments = 0, len(datagrams), self._segments
+        while position < count:
+            data, path = datagrams[position]
+            size = len(data)
+            end = position + 1
+            if segments:
+                last = min(count, position + linux.MAX_SEGMENTS, position + linux.MAX_BATCH // size)
+                while end < last:
+                    following, to = datagrams[end]
+                    length = len(following)
+                    if length > size or to != path:
+                        break
+                    end += 1
+                    if length < size:  # only the last one of a run may be shorter
+                        break
+            if end - position == 1:
+                sent = self._send_one(data, path)
+            else:
+                sent = self._send_run([d for d, _ in datagrams[position:end]], size, path)
+            if not sent:
+                self._keep(datagrams[position:])
+                return
+            position = end
+
+    def _route(self, path: PathKey) -> _Route | None:
+        """Return socket, destination and ancillary data for a path; None if there is no way."""
+        now = monotonic()
+        if now - self._routes_at > ROUTE_LIFE or len(self._routes) > 8192:
+            self._routes.clear()
+            self._routes_at = now
+        elif path in self._routes:
+            return self._routes[path]
+        remote, port, local = path
+        ipv6 = ":" in remote
+        sock = self._by_family.get(ipv6)
+        route: _Route | None = None
+        if sock is not None:
+            ancillary: list[tuple[int, int, bytes]] = []
+            if local and sys.platform.startswith("linux") and _source(remote, port) != local:
+                if ipv6:
+                    raw = socket.inet_pton(socket.AF_INET6, local)
+                    ancillary = [(socket.IPPROTO_IPV6, linux.IPV6_PKTINFO, linux.IN6_PKTINFO.pack(raw, 0))]
+                else:
+                    raw = socket.inet_pton(socket.AF_INET, local)
+                    ancillary = [(socket.IPPROTO_IP, linux.IP_PKTINFO, linux.IN_PKTINFO.pack(0, raw, bytes(4)))]
+            route = (sock, (remote, port), ancillary)
+        self._routes[path] = route
+        return route
+
+    def _send_one(self, data: bytes, path: PathKey) -> bool:
+        route = self._routes.get(path) or self._route(path)
+        if route is None:
+            self._note(errno.EAFNOSUPPORT)
+            return True
+        sock, address, ancillary = route
+        try:
+            if ancillary:
+                sock.sendmsg((data,), ancillary, 0, address)
+            else:
+                sock.sendto(data, address)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._note(error.errno)
+            return True
+        self.counters.sent += 1
+        return True
+
+    def _send_run(self, run: list[bytes], size: int, path: PathKey) -> bool:
+        route = self._routes.get(path) or self._route(path)
+        if route is None:
+            self._note(errno.EAFNOSUPPORT)
+            return True
+        sock, address, ancillary = route
+        segment = (linux.SOL_UDP, linux.UDP_SEGMENT, linux.U16.pack(size))
+        try:
+            sock.sendmsg((b"".join(run),), [segment, *ancillary], 0, address)
+        except BlockingIOError:
+            return False
+        except OSError:
+            # An interface that cannot cut, or packets beyond its MTU: one by one, the kernel then fragments.
+            for data in run:
+                if not self._send_one(data, path):
+                    return False
+            return True
+        self.counters.sent += len(run)
+        return True
+
+    def _keep(self, datagrams: list[Datagram]) -> None:
+        self._backlog = datagrams[:BACKLOG]
+        self.counters.sent_dropped += len(datagrams) - len(self._backlog)
+
+    def _note(self, code: int | None) -> None:
+        code = code or 0
+        self.counters.send_errors[code] = self.counters.send_errors.get(code, 0) + 1
+
+
+def _source(remote: str, port: int) -> str:
+    """Return the source address that the system takes towards ``remote``, "" if there is no route."""
+    with socket.socket(socket.AF_INET6 if ":" in remote else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((remote, port or 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
+
+
+def route_mtu(address: str) -> int:
+    """Return the IP MTU in bytes of the route to an address: 1500 where the system does not tell."""
+    ipv6 = ":" in address
+    with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+            level, option = (socket.IPPROTO_IPV6, linux.IPV6_MTU) if ipv6 else (socket.IPPROTO_IP, linux.IP_MTU)
+            mtu = probe.getsockopt(level, option) if sys.platform.startswith("linux") else 1500
+        except OSError:
+            return 1500
+    return max(576, min(mtu, 65535))
