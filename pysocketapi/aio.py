@@ -18,7 +18,7 @@ from .addresses import as_hosts, family_of
 from .aio_connection import NOTIFICATIONS, SctpConnection
 from .aio_endpoint import SctpEndpoint
 from .aio_names import resolve_all
-from .aio_waiting import Writers, readable
+from .aio_waiting import readable, writable
 from .backends.contract import Channel
 from .backends.opening import open_channel
 from .message import Message
@@ -82,9 +82,8 @@ async def open_connection(
             channel.bind(own, local_port)
         async with asyncio.timeout(timeout):
             channel.start_connect(hosts, port, remote_udp_port)
-            writers = Writers(channel, loop)
             while not channel.connect_result():
-                await writers.writable()
+                await writable(channel, loop)
     except BaseException as error:
         channel.set_linger(True, 0)
         channel.close()

@@ -36,7 +36,7 @@ class SctpEndpoint:
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
         self._loop = loop
-        self._writers = Writers(channel, loop)
+        self._writers: dict[int, Writers] = {}
         self._inbox: deque[Message | Notification] = deque()
         self._connecting: dict[int, asyncio.Future[int]] = {}
         self._peers: dict[tuple[str, int], int] = {}
@@ -73,10 +73,18 @@ class SctpEndpoint:
         if lifetime is not None:
             prinfo = lifetime_info(lifetime)
         assoc_id = to if isinstance(to, int) else await self._association(*to)
-        if self._writers.waiting or not self._channel.send(
+        # One peer that takes nothing must not hold up those who send to others: a queue for each association.
+        waiting = self._writers.get(assoc_id)
+        if waiting is not None or not self._channel.send(
             data, stream, ppid, flags, context, assoc_id, None, prinfo
         ):
-            await self._writers.send(data, stream, ppid, flags, context, assoc_id, None, prinfo)
+            if waiting is None:
+                waiting = self._writers[assoc_id] = Writers(self._channel, self._loop)
+            try:
+                await waiting.send(data, stream, ppid, flags, context, assoc_id, None, prinfo)
+            finally:
+                if not waiting.waiting:
+                    self._writers.pop(assoc_id, None)
         return assoc_id
 
     def send_nowait(self, data: bytes, assoc_id: int, *, stream: int = 0, ppid: int = 0) -> bool:

@@ -6,7 +6,6 @@ A wait that is cancelled leaves nothing behind and takes nothing away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from .backends.contract import Channel
@@ -14,38 +13,44 @@ from .backends.contract import Channel
 
 async def readable(channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
     """Return when the channel may be readable."""
-    await _once(channel.watch_read, loop)
-
-
-async def _once(watch: Callable[..., None], loop: asyncio.AbstractEventLoop) -> None:
     future: asyncio.Future[None] = loop.create_future()
-
-    def fire() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    watch(loop, fire)
+    channel.watch_read(loop, lambda: _settle(future))
     try:
         await future
     except BaseException:
-        watch(loop, None)
+        channel.watch_read(loop, None)
         raise
+
+
+async def writable(channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
+    """Return when the channel may be writable."""
+    future: asyncio.Future[None] = loop.create_future()
+
+    def fire() -> None:
+        _settle(future)
+
+    channel.watch_write(loop, fire)
+    try:
+        await future
+    except BaseException:
+        channel.unwatch_write(loop, fire)
+        raise
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def closed(channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
     """Return when a channel that was closed has ended its associations."""
     future: asyncio.Future[None] = loop.create_future()
-
-    def fire() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    channel.watch_closed(loop, fire)
+    channel.watch_closed(loop, lambda: _settle(future))
     await future
 
 
 class Writers:
-    """Those who wait until a channel takes more: any number, served in their order."""
+    """Those who wait until an association takes more: any number, served in their order."""
 
     __slots__ = ("_channel", "_loop", "_turn")
 
@@ -57,18 +62,13 @@ class Writers:
     async def send(self, *args: Any) -> None:
         """Wait until ``channel.send(*args)`` took the message; cancelled: it did not."""
         async with self._turn:
-            channel = self._channel
             spins = 0
-            while not channel.send(*args):
-                await _once(channel.watch_write, self._loop)
+            while not self._channel.send(*args):
+                await writable(self._channel, self._loop)
                 spins += 1
                 if spins > 1:
                     # A one-to-many kernel socket is writable while this one association is not.
                     await asyncio.sleep(0.002)
-
-    async def writable(self) -> None:
-        """Wait until the channel is writable, as after a connect."""
-        await _once(self._channel.watch_write, self._loop)
 
     @property
     def waiting(self) -> bool:

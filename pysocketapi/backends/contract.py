@@ -122,8 +122,11 @@ class Channel(Protocol):
     def watch_read(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
         """Call back once when readable (or broken); None forgets that."""
 
-    def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
-        """Call back once when writable (or broken); None forgets that."""
+    def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """Call back once when writable (or broken); any number of callbacks."""
+
+    def unwatch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """Forget a callback of watch_write."""
 
     def watch_closed(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         """After close: call back when the peer knows, or nothing more will be done about it."""

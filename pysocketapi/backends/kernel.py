@@ -59,7 +59,9 @@ class KernelChannel:
         self._held: list[Message | Notification] = []
         self._next: s.NxtInfo | None = None
         self._nxtinfo = False
-        self._watching: dict[str, Callable[[], None] | None] = {"read": None, "write": None}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._read_wake: Callable[[], None] | None = None
+        self._write_wakes: list[Callable[[], None]] = []
         try:
             self.sock.setblocking(False)
             self.sock.setsockopt(_SCTP, c.SCTP_RECVRCVINFO, 1)
@@ -355,35 +357,46 @@ class KernelChannel:
         if self._held and callback is not None:
             loop.call_soon(callback)
             return
-        self._watch("read", loop.add_reader, loop.remove_reader, callback)
-
-    def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
-        """See contract."""
-        self._watch("write", loop.add_writer, loop.remove_writer, callback)
-
-    def _watch(
-        self,
-        way: str,
-        add: Callable[..., Any],
-        remove: Callable[..., Any],
-        callback: Callable[[], None] | None,
-    ) -> None:
+        before, self._read_wake = self._read_wake, callback
         fd = self.sock.fileno()
-        before, self._watching[way] = self._watching[way], callback
         if fd < 0:
-            return
-
-        def fire() -> None:
-            fired, self._watching[way] = self._watching[way], None
-            if self.sock.fileno() >= 0:
-                remove(fd)
-            if fired is not None:
-                fired()
-
-        if callback is not None and before is None:
-            add(fd, fire)
+            if callback is not None:
+                loop.call_soon(callback)
+        elif callback is not None and before is None:
+            self._loop = loop
+            loop.add_reader(fd, self._fire_read, loop, fd)
         elif callback is None and before is not None:
-            remove(fd)
+            loop.remove_reader(fd)
+
+    def _fire_read(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+        wake, self._read_wake = self._read_wake, None
+        loop.remove_reader(fd)
+        if wake is not None:
+            wake()
+
+    def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """See contract."""
+        fd = self.sock.fileno()
+        if fd < 0:
+            loop.call_soon(callback)
+            return
+        self._loop = loop
+        if not self._write_wakes:
+            loop.add_writer(fd, self._fire_write, loop, fd)
+        self._write_wakes.append(callback)
+
+    def unwatch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """See contract."""
+        if callback in self._write_wakes:
+            self._write_wakes.remove(callback)
+            if not self._write_wakes and self.sock.fileno() >= 0:
+                loop.remove_writer(self.sock.fileno())
+
+    def _fire_write(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+        wakes, self._write_wakes = self._write_wakes, []
+        loop.remove_writer(fd)
+        for wake in wakes:
+            wake()
 
     def watch_closed(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         """See contract. The kernel ends the association by itself."""
@@ -391,4 +404,14 @@ class KernelChannel:
 
     def close(self) -> None:
         """See contract."""
+        fd, loop = self.sock.fileno(), self._loop
+        wakes = [*self._write_wakes, *([self._read_wake] if self._read_wake else [])]
+        if fd >= 0 and loop is not None and wakes and not loop.is_closed():
+            if self._read_wake is not None:
+                loop.remove_reader(fd)
+            if self._write_wakes:
+                loop.remove_writer(fd)
+            for wake in wakes:
+                loop.call_soon(wake)
+        self._read_wake, self._write_wakes = None, []
         self.sock.close()

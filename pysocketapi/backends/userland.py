@@ -1,0 +1,794 @@
+"""Channels over the userland stack: RFC 6458's sockets as queues in front of the engine's associations.
+
+See `contract.Channel`. Options are in `userland_options`, the wording of events in `translate`; moving datagrams
+and waiting belong to the pump and its driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pysctplib.core import events as e
+from pysctplib.core.config import Config
+
+from .. import constants as c
+from .. import structures as s
+from ..message import Message
+from ..notifications import Notification
+from . import translate, userland_options
+from .contract import PENDING, Received
+
+if TYPE_CHECKING:
+    from pysctplib.core.association import Association
+    from pysctplib.core.endpoint import Endpoint
+
+    from .pumps import Pump
+
+_ENGINE_MESSAGE = e.Message
+
+
+def fail(number: int, text: str = "") -> OSError:
+    """Return an OSError with the system's text or another one."""
+    return OSError(number, text or os.strerror(number))
+
+
+def _has_room(association: Association, size: int) -> bool:
+    buffered = association.buffered
+    limit = association.config.send_buffer
+    # Half empty, not just a little: else a sender would be woken for every acknowledged message.
+    return not buffered or (buffered <= limit >> 1 and buffered + size <= limit)
+
+
+class _Sink(deque[Any]):
+    """The queue of a closed channel: takes data off the window and forgets it, else the peer could not end."""
+
+    def append(self, event: Any) -> None:
+        """Forget an event."""
+        if type(event) is _ENGINE_MESSAGE:
+            event.association.consumed(len(event.data), 0.0)
+
+
+class UserChannel:
+    """One socket of the userland stack. Every public method takes the pump's lock."""
+
+    def __init__(self, pump: Pump, family: int, one_to_many: bool) -> None:
+        self.pump = pump
+        self.family = family
+        self.one_to_many = one_to_many
+        self.config = Config()
+        self.endpoint: Endpoint | None = None
+        self.shares_endpoint = False  # accepted or peeled off: the endpoint is another channel's
+        self.association: Association | None = None  # one-to-one
+        self.associations: dict[int, Association] = {}
+        self.queue: deque[Any] = deque()
+        self.accepting: deque[UserChannel] = deque()
+        self.backlog = 0
+        self.listening = False
+        self.connected = False
+        self.ended = False  # one-to-one: no more will come
+        self.sent_end = False  # one-to-one: shutdown was called
+        self.pending_error = 0
+        self.closed = False
+        self.linger: tuple[bool, int] = (False, 0)
+        self.subscribed: set[int] = set()
+        self.values: dict[int, Any] = {}  # options that are kept here: defaults for sending, and so on
+        self.default = s.SndInfo()
+        self.context = 0
+        self.parts: dict[tuple[int, int], list[bytes]] = {}
+        self.read_wake: Callable[[], None] | None = None
+        self.write_wakes: list[Callable[[], None]] = []
+        self.blocked: dict[Association, int] = {}  # associations without room for so many bytes
+        self.closed_wakes: list[Callable[[], None]] = []
+        self.sleepers: list[Callable[[], None]] = []
+        self.signal: tuple[int, int] | None = None
+
+    # -- waking ------------------------------------------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Threads sleep on this channel, or its descriptor is used: wake them at the next event."""
+        self.read_wake = self._wake_sleepers
+        if self._wake_sleepers not in self.write_wakes:
+            self.write_wakes.append(self._wake_sleepers)
+
+    def _wake_sleepers(self) -> None:
+        for wake in list(self.sleepers):
+            wake()
+        if self.signal is not None:
+            self._raise_signal()
+
+    def _raise_signal(self) -> None:
+        if self.signal is not None and self._readable():
+            try:
+                os.write(self.signal[1], b"\1\0\0\0\0\0\0\0")
+            except BlockingIOError:
+                pass  # it is raised already
+
+    def _lower_signal(self) -> None:
+        if self.signal is not None and not self._readable():
+            try:
+                os.read(self.signal[0], 4096)
+            except BlockingIOError:
+                pass
+            self.read_wake = self._wake_sleepers
+
+    def wake_reader(self) -> None:
+        """Something can be read."""
+        wake, self.read_wake = self.read_wake, None
+        if wake is not None:
+            wake()
+
+    def wake_writers(self) -> None:
+        """Something can be sent, or never will be."""
+        wakes, self.write_wakes = self.write_wakes, []
+        for wake in wakes:
+            wake()
+
+    def look_for_room(self) -> None:
+        """Wake those who wait to send, if an association has the room now that somebody missed."""
+        free = [association for association, size in self.blocked.items() if _has_room(association, size)]
+        if free:
+            for association in free:
+                del self.blocked[association]
+            if not self.blocked:
+                self.pump.writers.discard(self)
+            self.wake_writers()
+
+    def _readable(self) -> bool:
+        return bool(self.queue or self.accepting or self.ended or self.pending_error or self.closed)
+
+    def _writable(self) -> bool:
+        if self.one_to_many:
+            return not self.blocked
+        association = self.association
+        if association is None or self.ended or self.pending_error or self.sent_end:
+            return True
+        if not self.connected:
+            return False
+        return _has_room(association, self.blocked.get(association, 1))
+
+    def fileno(self) -> int:
+        """See contract."""
+        with self.pump.lock:
+            if self.closed:
+                return -1
+            if self.signal is None:
+                if hasattr(os, "eventfd"):
+                    fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                    self.signal = (fd, fd)
+                else:
+                    self.signal = os.pipe()
+                    os.set_blocking(self.signal[0], False)
+                    os.set_blocking(self.signal[1], False)
+                self.arm()
+                self._raise_signal()
+            return self.signal[0]
+
+    # -- events ------------------------------------------------------------------------------------------------
+
+    def adopt(self, association: Association) -> UserChannel | None:
+        """Take in an association that a peer began; None: it is not wanted."""
+        if self.one_to_many:
+            self.associations[association.id] = association
+            return self
+        if not self.listening or len(self.accepting) >= self.backlog:
+            return None
+        child = UserChannel(self.pump, self.family, False)
+        child._take_over(self, association)
+        self.accepting.append(child)
+        self.wake_reader()
+        return child
+
+    def _take_over(self, parent: UserChannel, association: Association) -> None:
+        self.endpoint = parent.endpoint
+        self.shares_endpoint = True
+        self.association = association
+        self.associations[association.id] = association
+        self.config = association.config
+        self.connected = True
+        self.subscribed = set(parent.subscribed)
+        self.values = dict(parent.values)
+        self.default = parent.default
+        self.context = parent.context
+
+    def on_event(self, event: Any) -> None:
+        """Take in an event that is no message."""
+        kind = type(event)
+        if kind is e.CommunicationUp:
+            self.connected = True
+            self.wake_writers()
+        elif kind is e.PeerShutdown and not self.one_to_many:
+            # All that the peer sent is here already (RFC 9260 section 9.2).
+            self.ended = True
+        elif kind in translate.ENDS:
+            self._lost(event)
+        row = translate.TABLE.get(kind)
+        if row is not None:
+            wanted = row[0] in self.subscribed
+            if kind is e.SendFailed and c.SCTP_SEND_FAILED in self.subscribed:
+                wanted = True
+            if wanted and not self.closed:
+                self.queue.append(event)
+                self.wake_reader()
+        if self.ended or self.pending_error:
+            self.wake_reader()
+            self.wake_writers()
+
+    def _lost(self, event: Any) -> None:
+        association = event.association
+        self.associations.pop(association.id, None)
+        self.blocked.pop(association, None)
+        self.pump.forget()
+        if not self.one_to_many:
+            self.ended = True
+            self.pending_error = getattr(event, "error", 0)
+        if self.closed and not self.associations:
+            self._gone()
+        self.wake_writers()
+
+    def _gone(self) -> None:
+        wakes, self.closed_wakes = self.closed_wakes, []
+        for wake in wakes:
+            wake()
+
+    # -- set-up ------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self.closed:
+            raise fail(errno.EBADF)
+
+    def bind(self, hosts: Sequence[str], port: int) -> None:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            if self.endpoint is not None:
+                raise fail(errno.EINVAL, "the socket is bound already")
+            self._open(hosts, port)
+
+    def _open(self, hosts: Sequence[str], port: int) -> None:
+        wildcards = {"", "0.0.0.0", "::"}
+        hosts = [] if any(host in wildcards for host in hosts) else list(hosts)
+        if self.family == socket.AF_INET and any(":" in host for host in hosts):
+            raise fail(errno.EAFNOSUPPORT)
+        self.endpoint = self.pump.open(self, port, hosts, self.config)
+        self.config = self.endpoint.config
+
+    def bind_add(self, hosts: Sequence[str], port: int) -> None:
+        """See contract."""
+        self._rebind(lambda bound: list(dict.fromkeys([*bound, *hosts])), port, hosts)
+
+    def bind_remove(self, hosts: Sequence[str], port: int) -> None:
+        """See contract."""
+        self._rebind(lambda bound: [host for host in bound if host not in hosts], port, None)
+
+    def _rebind(self, change: Callable[[list[str]], list[str]], port: int, first: Sequence[str] | None) -> None:
+        """Change the bound addresses, which is simple as long as nobody was told them."""
+        with self.pump.lock:
+            self._check()
+            if self.endpoint is None:
+                if first is None:
+                    raise fail(errno.EINVAL)
+                self._open(first, port)
+                return
+            if port not in (0, self.endpoint.port) or not self.endpoint.addresses:
+                raise fail(errno.EINVAL)
+            if self.endpoint.associations:
+                raise fail(errno.EOPNOTSUPP, "addresses cannot change while there are associations")
+            hosts = change(list(self.endpoint.addresses))
+            if not hosts:
+                raise fail(errno.EBUSY)
+            old, port = self.endpoint, self.endpoint.port
+            self.pump.release(old)
+            self.endpoint = self.pump.open(self, port, hosts, self.config)
+            self.config = self.endpoint.config
+            if self.listening:
+                self.endpoint.listen(True)
+
+    def listen(self, backlog: int) -> None:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            if self.association is not None:
+                raise fail(errno.EISCONN)
+            if self.endpoint is None:
+                self._open([], 0)
+            assert_endpoint(self.endpoint).listen(backlog > 0)
+            self.listening = backlog > 0
+            self.backlog = max(backlog, 1)
+
+    def start_connect(self, hosts: Sequence[str], port: int, udp_port: int | None = None) -> int:
+        """See contract."""
+        with self.pump.lock:
+            return self._connect(hosts, port, udp_port)
+
+    def _connect(self, hosts: Sequence[str], port: int, udp_port: int | None) -> int:
+        self._check()
+        if not hosts or not 0 < port < 65536:
+            raise fail(errno.EINVAL)
+        if self.family == socket.AF_INET and any(":" in host for host in hosts):
+            raise fail(errno.EAFNOSUPPORT)
+        if self.one_to_many:
+            if self.find_by_address(hosts[0], port) is not None:
+                raise fail(errno.EISCONN)
+        elif self.listening:
+            raise fail(errno.EOPNOTSUPP, "the socket is listening")
+        elif self.association is not None:
+            raise fail(errno.EISCONN if self.connected else errno.EALREADY)
+        if self.endpoint is None:
+            self._open([], 0)
+        association = assert_endpoint(self.endpoint).connect(
+            list(hosts),
+            port,
+            self.pump.now(),
+            udp_port=self.config.remote_udp_port if udp_port is None else udp_port,
+            config=self.config.copy(),
+        )
+        self.associations[association.id] = association
+        association.user = self
+        if not self.one_to_many:
+            self.association = association
+            self.ended = self.sent_end = self.connected = False
+            self.pending_error = 0
+        self.pump.driver.touched(0)
+        return association.id
+
+    def connect_result(self) -> bool:
+        """See contract."""
+        with self.pump.lock:
+            if self.pending_error and not self.connected:
+                self.association = None
+                self.ended = False
+                raise fail(self._take_error())
+            return self.connected
+
+    def accept(self) -> UserChannel | None:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            if self.one_to_many:
+                raise fail(errno.EOPNOTSUPP)
+            if not self.listening:
+                raise fail(errno.EINVAL, "the socket is not listening")
+            if not self.accepting:
+                return None
+            child = self.accepting.popleft()
+            self._lower_signal()
+            return child
+
+    def peeloff(self, assoc_id: int) -> UserChannel:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            if not self.one_to_many:
+                raise fail(errno.EINVAL)
+            association = self._find(assoc_id)
+            child = UserChannel(self.pump, self.family, False)
+            child._take_over(self, association)
+            del self.associations[assoc_id]
+            association.user = child
+            own = [event for event in self.queue if event.association is association]
+            if own:
+                self.queue = deque(event for event in self.queue if event.association is not association)
+                child.queue.extend(own)
+            return child
+
+    # -- data --------------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        data: bytes,
+        stream: int = 0,
+        ppid: int = 0,
+        flags: int = 0,
+        context: int = 0,
+        assoc_id: int = 0,
+        address: s.Address | None = None,
+        prinfo: s.PrInfo | None = None,
+        authinfo: s.AuthInfo | None = None,
+    ) -> bool:
+        """See contract."""
+        pump = self.pump
+        with pump.lock:
+            association = self.association
+            if association is None or self.ended or self.sent_end or self.pending_error:
+                association = self._destination(assoc_id, address, flags)
+                if association is None:
+                    return self._send_all(data, stream, ppid, flags, context, prinfo)
+            try:
+                if flags or prinfo is not None or authinfo is not None or address is not None:
+                    self._send_special(association, data, stream, ppid, flags, context, address, prinfo, authinfo)
+                else:
+                    association.send(data, stream, pump.now(), ppid, False, None, context)
+            except BlockingIOError:
+                self.blocked[association] = len(data)
+                pump.writers.add(self)
+                return False
+            size = len(data)
+            # An idle association sends at once; else the Nagle-like rule lets small messages gather anyway.
+            idle = association.buffered <= size or association.config.nodelay
+            pump.driver.touched(0 if idle else size)
+            return True
+
+    def _destination(self, assoc_id: int, address: s.Address | None, flags: int) -> Association | None:
+        """Find the association to send to; None: all of them (SCTP_SENDALL)."""
+        self._check()
+        if not self.one_to_many:
+            if self.pending_error:
+                raise fail(self._take_error())
+            if self.association is None and address is not None and not self.listening:
+                raise fail(errno.ENOTCONN, "connect first")  # see Socket.sendto for implicit set-up
+            if self.association is None:
+                raise fail(errno.ENOTCONN)
+            raise fail(errno.EPIPE)
+        if flags & c.SCTP_SENDALL:
+            return None
+        if address is not None:
+            found = self.find_by_address(*address)
+            if found is not None:
+                return found
+            if flags & (c.SCTP_EOF | c.SCTP_ABORT):
+                raise fail(errno.EINVAL)
+            # Implicit set-up (RFC 6458 section 3.1.1).
+            return self.associations[self._connect([address[0]], address[1], None)]
+        return self._find(assoc_id)
+
+    def _find(self, assoc_id: int) -> Association:
+        """Return an association by its identifier; one-to-one ignores it (RFC 6458 section 7.2)."""
+        if not self.one_to_many:
+            if self.association is None or self.association.id not in self.associations:
+                raise fail(errno.ENOTCONN)
+            return self.association
+        association = self.associations.get(assoc_id)
+        if association is None:
+            raise fail(errno.EPIPE if assoc_id >= c.FIRST_ASSOC_ID else errno.ENOTCONN)
+        return association
+
+    def find_by_address(self, host: str, port: int) -> Association | None:
+        """Return the association with a peer's address. The lock is held."""
+        for association in self.associations.values():
+            if association.peer_port == port and host in association.paths:
+                return association
+        return None
+
+    def _send_all(
+        self, data: bytes, stream: int, ppid: int, flags: int, context: int, prinfo: s.PrInfo | None
+    ) -> bool:
+        rest = flags & ~c.SCTP_SENDALL
+        for association in list(self.associations.values()):
+            try:
+                self._send_special(association, data, stream, ppid, rest, context, None, prinfo, None)
+            except BlockingIOError:
+                continue  # RFC 6458 section 5.3.4 leaves it open; those with room get it
+        self.pump.driver.touched(0)
+        return True
+
+    def _send_special(
+        self,
+        association: Association,
+        data: bytes,
+        stream: int,
+        ppid: int,
+        flags: int,
+        context: int,
+        address: s.Address | None,
+        prinfo: s.PrInfo | None,
+        authinfo: s.AuthInfo | None,
+    ) -> None:
+        now = self.pump.now()
+        if authinfo is not None and authinfo.keynumber:
+            raise fail(errno.EINVAL, "no such key")
+        if flags & c.SCTP_ABORT:
+            self._abort(association, data)
+            return
+        lifetime = None
+        if prinfo is not None and prinfo.policy & c.SCTP_PR_SCTP_MASK:
+            if prinfo.policy & c.SCTP_PR_SCTP_MASK != c.SCTP_PR_SCTP_TTL:
+                raise fail(errno.EINVAL, "only lifetimes are known as policy of partial reliability")
+            lifetime = prinfo.value / 1000
+        path = address[0] if flags & c.SCTP_ADDR_OVER and address is not None else None
+        if data or not flags & c.SCTP_EOF:
+            association.send(
+                data,
+                stream,
+                now,
+                ppid,
+                bool(flags & c.SCTP_UNORDERED),
+                lifetime,
+                context,
+                path,
+                bool(flags & c.SCTP_SACK_IMMEDIATELY),
+            )
+        if flags & c.SCTP_EOF:
+            self._shutdown(association)
+
+    def recv(self, limit: int = 0) -> Received:
+        """See contract."""
+        pump = self.pump
+        with pump.lock:
+            queue = self.queue
+            while queue:
+                event = queue.popleft()
+                association = event.association
+                if type(event) is not _ENGINE_MESSAGE:
+                    if self.signal is not None:
+                        self._lower_signal()
+                    return self._notification(event)
+                data = event.data
+                eor = event.eor
+                if limit and len(data) > limit:
+                    event.data = data[limit:]
+                    queue.appendleft(event)
+                    data = data[:limit]
+                    eor = False
+                association.consumed(len(data), pump.now())
+                if association.inbound.sack_now:
+                    pump.driver.touched(0)  # the window opened by enough to be worth telling
+                if not limit and (not eor or self.parts):
+                    whole = self._complete(event, data)
+                    if whole is None:
+                        continue
+                    data = whole
+                if self.signal is not None:
+                    self._lower_signal()
+                return Message(
+                    data,
+                    event.stream,
+                    event.ppid,
+                    association.id,
+                    event.unordered,
+                    event.ssn,
+                    event.tsn,
+                    event.cumulative_tsn,
+                    self.context,
+                    association.primary.address,
+                    association.peer_port,
+                    eor,
+                )
+            if self.closed:
+                raise fail(errno.EBADF)
+            if self.one_to_many:
+                return PENDING
+            if self.pending_error:
+                raise fail(self._take_error())
+            if self.ended:
+                return None
+            if self.association is None:
+                raise fail(errno.ENOTCONN)
+            return PENDING
+
+    def _complete(self, event: e.Message, data: bytes) -> bytes | None:
+        """Join the parts of a message that came by partial delivery; None: it is not whole yet."""
+        key = (event.association.id, event.stream)
+        parts = self.parts.get(key)
+        if not event.eor:
+            self.parts.setdefault(key, []).append(data)
+            return None
+        if parts is None:
+            return data
+        del self.parts[key]
+        parts.append(data)
+        return b"".join(parts)
+
+    def _notification(self, event: Any) -> Notification:
+        type_, make = translate.TABLE[type(event)]
+        if type_ == c.SCTP_SEND_FAILED_EVENT and type_ not in self.subscribed:
+            return translate.failed_old(event)
+        if type_ == c.SCTP_PARTIAL_DELIVERY_EVENT:
+            self.parts.pop((event.association.id, event.stream), None)
+        notification: Notification = make(event)
+        return notification
+
+    def next_info(self) -> s.NxtInfo | None:
+        """See contract."""
+        with self.pump.lock:
+            if not self.values.get(c.SCTP_RECVNXTINFO) or not self.queue:
+                return None
+            event = self.queue[0]
+            if type(event) is not _ENGINE_MESSAGE:
+                return s.NxtInfo(flags=c.SCTP_NOTIFICATION, assoc_id=event.association.id)
+            flags = c.SCTP_UNORDERED if event.unordered else 0
+            return s.NxtInfo(event.stream, flags, event.ppid, len(event.data), event.association.id)
+
+    # -- options -----------------------------------------------------------------------------------------------
+
+    def subscribe(self, type_: int, on: bool, assoc_id: int = 0) -> None:
+        """See contract. A subscription is for the whole socket: identifiers of associations are not told apart."""
+        with self.pump.lock:
+            self.set_subscription(type_, on)
+
+    def set_subscription(self, type_: int, on: bool) -> None:
+        """Switch one type of notifications on or off; the lock is held."""
+        if not on:
+            self.subscribed.discard(type_)
+            return
+        self.subscribed.add(type_)
+        if type_ == c.SCTP_SENDER_DRY_EVENT:
+            self.config.sender_dry_events = True
+            for association in self.associations.values():
+                association.config.sender_dry_events = True
+                if not association.buffered:
+                    # Section 6.1.9: said at once when there is nothing to send.
+                    self.queue.append(e.SenderDry(association))
+                    self.wake_reader()
+
+    def getopt(self, option: int, value: Any = None) -> Any:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            return userland_options.get(self, option, value)
+
+    def setopt(self, option: int, value: Any) -> None:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            userland_options.set_(self, option, value)
+            self.pump.driver.touched(0)
+
+    def get_buffer(self, option: int) -> int:
+        """See contract."""
+        config = self.config if self.association is None else self.association.config
+        return config.send_buffer if option == socket.SO_SNDBUF else config.receive_buffer
+
+    def set_buffer(self, option: int, size: int) -> None:
+        """See contract."""
+        with self.pump.lock:
+            name = "send_buffer" if option == socket.SO_SNDBUF else "receive_buffer"
+            userland_options.change(self, 0, {name: max(size, 4096)})
+
+    def set_linger(self, on: bool, seconds: int) -> None:
+        """See contract."""
+        self.linger = (on, seconds)
+
+    def _take_error(self) -> int:
+        number, self.pending_error = self.pending_error, 0
+        return number
+
+    def error(self) -> int:
+        """See contract."""
+        with self.pump.lock:
+            return self._take_error()
+
+    # -- ends --------------------------------------------------------------------------------------------------
+
+    def _shutdown(self, association: Association) -> None:
+        association.shutdown(self.pump.now())
+        if not self.one_to_many:
+            self.sent_end = True
+
+    def _abort(self, association: Association, reason: bytes) -> None:
+        association.abort(self.pump.now(), reason)
+        # The engine's own event follows, and does the rest.
+
+    def shutdown(self, assoc_id: int = 0) -> None:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            association = self._find(assoc_id)
+            if not self.one_to_many and not self.connected:
+                raise fail(errno.ENOTCONN)
+            self._shutdown(association)
+            self.pump.driver.touched(0)
+
+    def abort(self, assoc_id: int = 0, reason: bytes = b"") -> None:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            self._abort(self._find(assoc_id), reason)
+            self.pump.driver.touched(0)
+
+    def abort_all(self) -> None:
+        """Abort what is left. The lock is held."""
+        for association in list(self.associations.values()):
+            self._abort(association, b"")
+
+    def peer_addresses(self, assoc_id: int = 0) -> list[s.Address]:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            association = self._find(assoc_id)
+            hosts = list(association.paths)
+            hosts.sort(key=lambda host: host != association.primary.address)
+            return [(host, association.peer_port) for host in hosts]
+
+    def local_addresses(self, assoc_id: int = 0) -> list[s.Address]:
+        """See contract."""
+        with self.pump.lock:
+            self._check()
+            if self.endpoint is None:
+                return [("::" if self.family == socket.AF_INET6 else "0.0.0.0", 0)]
+            port = self.endpoint.port
+            if self.endpoint.addresses:
+                return [(host, port) for host in self.endpoint.addresses]
+            if self.association is not None or assoc_id >= c.FIRST_ASSOC_ID:
+                hosts = list(self.pump.stack.engine.local_addresses(self._find(assoc_id).primary.address))
+                if hosts:
+                    return [(host, port) for host in hosts]
+            return [("::" if self.family == socket.AF_INET6 else "0.0.0.0", port)]
+
+    # -- waiting -----------------------------------------------------------------------------------------------
+
+    def wait(self, read: bool, write: bool, timeout: float | None) -> bool:
+        """See contract."""
+        with self.pump.lock:
+
+            def ready() -> bool:
+                return (read and self._readable()) or (write and self._writable()) or self.closed
+
+            return self.pump.driver.wait(ready, timeout, self)
+
+    def watch_read(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
+        """See contract."""
+        if callback is not None and self._readable():
+            loop.call_soon(callback)
+            return
+        self.read_wake = callback
+
+    def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """See contract."""
+        if self._writable():
+            loop.call_soon(callback)
+        else:
+            self.write_wakes.append(callback)
+
+    def unwatch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """See contract."""
+        if callback in self.write_wakes:
+            self.write_wakes.remove(callback)
+
+    def watch_closed(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """See contract."""
+        if self.closed and not self.associations:
+            loop.call_soon(callback)
+        else:
+            self.closed_wakes.append(callback)
+
+    def close(self) -> None:
+        """See contract. What was not read is thrown away; unlike on Linux, that is no reason to abort."""
+        with self.pump.lock:
+            self.close_locked()
+
+    def close_locked(self) -> None:
+        """Close; the lock is held."""
+        if self.closed:
+            return
+        self.closed = True
+        for child in self.accepting:
+            child.abort_all()
+            child.close_locked()
+        self.accepting.clear()
+        held, self.queue = self.queue, _Sink()
+        for event in held:
+            self.queue.append(event)
+        now = self.pump.now()
+        for association in list(self.associations.values()):
+            if self.linger[0] and self.linger[1] == 0:
+                association.abort(now, b"")
+            else:
+                association.shutdown(now)
+        if self.endpoint is not None and not self.shares_endpoint:
+            if self.listening:
+                self.endpoint.listen(False)
+            self.pump.release(self.endpoint)
+        self.blocked.clear()
+        self.pump.writers.discard(self)
+        self.pump.driver.touched(0)
+        self.wake_reader()
+        self.wake_writers()
+        if self.signal is not None:
+            for fd in set(self.signal):
+                os.close(fd)
+            self.signal = None
+        if not self.associations:
+            self._gone()
+
+
+def assert_endpoint(endpoint: Endpoint | None) -> Endpoint:
+    """Return the endpoint of a bound channel. Raises OSError(EINVAL) if there is none."""
+    if endpoint is None:
+        raise fail(errno.EINVAL, "the socket is not bound")
+    return endpoint
