@@ -137,7 +137,7 @@ class Association:
             raise OSError(errno.EINVAL, "empty message" if not size else f"no stream {stream}")
         limit = self.config.send_buffer
         buffered = self.buffered
-        if buffered and buffered + size > limit:
+        if buffered >= limit:  # like kernels: any room takes a whole message
             self.above_half = True
             raise OSError(errno.EAGAIN, "the send buffer is full")
         flags = (chunks.UNORDERED if unordered else 0) | (chunks.IMMEDIATE if immediate else 0)

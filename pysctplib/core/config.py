@@ -29,7 +29,7 @@ class Config:
     sack_frequency: int = 2  # acknowledge every n-th packet; see core/inbound for batches
     sack_batch: int = 32  # in steady bulk: every n-th packet of a batch at least; see core/inbound
     receive_buffer: int = 1 << 20  # bytes; the advertised window
-    send_buffer: int = 1 << 20  # bytes; beyond it send() raises EAGAIN unless nothing is buffered
+    send_buffer: int = 1 << 20  # bytes; once reached, send() raises EAGAIN
     nodelay: bool = False  # True: no Nagle-like bundling delay (RFC 9260 section 6.1 rule E)
     max_fragment: int = 0  # bytes of user data per DATA chunk at most; 0: as the path MTU allows
     path_mtu: int = 0  # bytes, IP header included; 0: what mtu_of(address) says
