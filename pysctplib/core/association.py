@@ -8,7 +8,6 @@ share. ``CHUNKS`` is the table of chunk handlers; DATA and SACK are handled in t
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappush
@@ -129,7 +128,7 @@ class Association:
         """
         if self.closing or (not self.sends_data and self.state not in SETTING_UP):
             code = errno.ENOTCONN if self.state is State.CLOSED else errno.EPIPE
-            raise OSError(code, os.strerror(code))
+            raise OSError(code, "the association is closed or being shut down")
         if type(data) is not bytes:
             data = bytes(data)
         size = len(data)

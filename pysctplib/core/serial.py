@@ -1,4 +1,4 @@
-"""Serial number arithmetic (RFC 9260 section 2.6, RFC 1982) without wrapping.
+"""Serial number arithmetic (RFC 9260 section 2.6) without wrapping.
 
 The engine counts TSNs in unbounded integers; only the low 32 bits go on the wire. So they compare, sort and
 subtract like any integers. Nothing else lives here.
