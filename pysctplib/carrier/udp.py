@@ -290,10 +290,7 @@ class UdpCarrier:
             return False
         except OSError:
             # An interface that cannot cut, or packets beyond its MTU: one by one, the kernel then fragments.
-            for data in run:
-                if not self._send_one(data, path):
-                    return False
-            return True
+            return all(self._send_one(data, path) for data in run)
         self.counters.sent += len(run)
         return True
 
