@@ -2,10 +2,12 @@
 
 from .message import Message
 from .options import SocketOptions
+from .sctpsocket import SctpSocket
 from .transport import Transport, default_transport, resolve_transport, set_default_transport
 
 __all__ = [
     "Message",
+    "SctpSocket",
     "SocketOptions",
     "Transport",
     "default_transport",

@@ -54,6 +54,12 @@ class Channel(Protocol):
     def connect_result(self) -> bool:
         """One-to-one: True when connected, False while not yet; raises OSError if it failed."""
 
+    def wait_up(self, assoc_id: int, timeout: float | None) -> bool:
+        """Block until an association that start_connect began is up; False when the time (seconds) is over.
+
+        Raises OSError if it could not be set up.
+        """
+
     def accept(self) -> Channel | None:
         """Take an association off a listening one-to-one channel; None: there is none yet."""
 
@@ -74,10 +80,11 @@ class Channel(Protocol):
     ) -> bool:
         """Queue one message whole; False: there is no room for it now, and nothing of it was queued."""
 
-    def recv(self, limit: int = 0) -> Received:
+    def recv(self, limit: int = 0, peek: bool = False) -> Received:
         """Return the next message or notification; None at the end of the association.
 
         limit: bytes at most (then ``eor`` tells whether the message is complete); 0: a whole message.
+        peek: leave it there (with a limit only).
         """
 
     def next_info(self) -> NxtInfo | None:
@@ -130,6 +137,9 @@ class Channel(Protocol):
 
     def watch_closed(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         """After close: call back when the peer knows, or nothing more will be done about it."""
+
+    def detach(self) -> int:
+        """Give the descriptor away (kernel only)."""
 
     def close(self) -> None:
         """End gracefully, unless SO_LINGER says otherwise; give the port back when that is done."""

@@ -14,6 +14,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -131,6 +132,28 @@ class KernelChannel:
             raise _fail(number)
         return True
 
+    def wait_up(self, assoc_id: int, timeout: float | None) -> bool:
+        """See contract. A one-to-many socket has no event for it that would not take a notification away."""
+        end = None if timeout is None else time.monotonic() + timeout
+        pause = 0.0005
+        while True:
+            left = None if end is None else end - time.monotonic()
+            if not self.one_to_many:
+                self.wait(False, True, left)
+                if self.connect_result():
+                    return True
+            else:
+                number, answer = self._getsockopt(c.SCTP_STATUS, layout.pack(s.Status(assoc_id=assoc_id)))
+                if number:
+                    # The kernel keeps no reason: refused is by far the most likely one.
+                    raise _fail(errno.ECONNREFUSED)
+                if layout.unpack(s.Status, answer).state >= c.SCTP_ESTABLISHED:
+                    return True
+                time.sleep(pause if left is None else max(0.0, min(pause, left)))
+                pause = min(pause * 2, 0.02)
+            if left is not None and left <= 0:
+                return False
+
     def accept(self) -> KernelChannel | None:
         """See contract."""
         try:
@@ -185,16 +208,19 @@ class KernelChannel:
             return False
         return True
 
-    def recv(self, limit: int = 0) -> Received:
+    def recv(self, limit: int = 0, peek: bool = False) -> Received:
         """See contract."""
         if self._held:
-            return self._held.pop(0)
+            return self._held[0] if peek else self._take_held(limit)
+        look = socket.MSG_PEEK if peek else 0
         while True:
             try:
-                data, ancillary, flags, source = self.sock.recvmsg(limit or _WHOLE, _ANCILLARY)
+                data, ancillary, flags, source = self.sock.recvmsg(limit or _WHOLE, _ANCILLARY, look)
             except BlockingIOError:
                 return PENDING
             if flags & c.MSG_NOTIFICATION:
+                if peek and not flags & socket.MSG_EOR:
+                    data, ancillary, flags, source = self.sock.recvmsg(_WHOLE, _ANCILLARY, look)
                 notification = self._notification(data, flags)
                 if type(notification) is PartialDeliveryEvent:
                     self._parts.pop((notification.assoc_id, notification.stream), None)
@@ -206,6 +232,17 @@ class KernelChannel:
             message = self._message(data, ancillary, flags, source)
             if limit or self._complete(message):
                 return message
+
+    def _take_held(self, limit: int) -> Message | Notification:
+        item = self._held[0]
+        if type(item) is Message and limit and len(item.data) > limit:
+            part = Message(
+                item.data[:limit], item.stream, item.ppid, item.assoc_id, item.unordered, item.ssn, item.tsn,
+                item.cumtsn, item.context, item.address, item.port, False,
+            )  # fmt: skip
+            item.data = item.data[limit:]
+            return part
+        return self._held.pop(0)
 
     def _notification(self, data: bytes, flags: int) -> Notification | None:
         while not flags & socket.MSG_EOR:
@@ -401,6 +438,10 @@ class KernelChannel:
     def watch_closed(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         """See contract. The kernel ends the association by itself."""
         loop.call_soon(callback)
+
+    def detach(self) -> int:
+        """See contract."""
+        return self.sock.detach()
 
     def close(self) -> None:
         """See contract."""

@@ -85,6 +85,7 @@ class UserChannel:
         self.write_wakes: list[Callable[[], None]] = []
         self.blocked: dict[Association, int] = {}  # associations without room for so many bytes
         self.closed_wakes: list[Callable[[], None]] = []
+        self.watched: dict[int, int] = {}  # one-to-many: associations that a thread waits for, their errors
         self.sleepers: list[Callable[[], None]] = []
         self.signal: tuple[int, int] | None = None
 
@@ -202,6 +203,8 @@ class UserChannel:
         if kind is e.CommunicationUp:
             self.connected = True
             self.wake_writers()
+            if self.watched:
+                self.wake_reader()
         elif kind is e.PeerShutdown and not self.one_to_many:
             # All that the peer sent is here already (RFC 9260 section 9.2).
             self.ended = True
@@ -223,6 +226,8 @@ class UserChannel:
         association = event.association
         self.associations.pop(association.id, None)
         self.blocked.pop(association, None)
+        if association.id in self.watched:
+            self.watched[association.id] = getattr(event, "error", 0) or errno.ECONNRESET
         self.pump.forget()
         if not self.one_to_many:
             self.ended = True
@@ -346,6 +351,32 @@ class UserChannel:
                 raise fail(self._take_error())
             return self.connected
 
+    def wait_up(self, assoc_id: int, timeout: float | None) -> bool:
+        """See contract."""
+        if not self.one_to_many:
+            self.wait(False, True, timeout)
+            return self.connect_result()
+        with self.pump.lock:
+            association = self.associations.get(assoc_id)
+            if association is not None:
+                self.watched[assoc_id] = 0
+
+                def ready() -> bool:
+                    return association.established or bool(self.watched[assoc_id]) or self.closed
+
+                self.arm()
+                try:
+                    self.pump.driver.wait(ready, timeout, self)
+                finally:
+                    number = self.watched.pop(assoc_id)
+                if association.established and not number:
+                    return True
+                self._check()
+                if not number:
+                    return False
+                raise fail(number)
+            raise fail(errno.ECONNREFUSED)
+
     def accept(self) -> UserChannel | None:
         """See contract."""
         with self.pump.lock:
@@ -421,7 +452,8 @@ class UserChannel:
             if self.pending_error:
                 raise fail(self._take_error())
             if self.association is None and address is not None and not self.listening:
-                raise fail(errno.ENOTCONN, "connect first")  # see Socket.sendto for implicit set-up
+                self._connect([address[0]], address[1], None)  # implicit set-up (RFC 6458 section 4.1.9)
+                return self.association
             if self.association is None:
                 raise fail(errno.ENOTCONN)
             raise fail(errno.EPIPE)
@@ -506,11 +538,13 @@ class UserChannel:
         if flags & c.SCTP_EOF:
             self._shutdown(association)
 
-    def recv(self, limit: int = 0) -> Received:
+    def recv(self, limit: int = 0, peek: bool = False) -> Received:
         """See contract."""
         pump = self.pump
         with pump.lock:
             queue = self.queue
+            if peek and queue:
+                return self._peek(queue[0], limit)
             while queue:
                 event = queue.popleft()
                 association = event.association
@@ -560,6 +594,17 @@ class UserChannel:
             if self.association is None:
                 raise fail(errno.ENOTCONN)
             return PENDING
+
+    def _peek(self, event: Any, limit: int) -> Received:
+        if type(event) is not _ENGINE_MESSAGE:
+            return self._notification(event)
+        association = event.association
+        data = event.data[:limit] if limit else event.data
+        eor = event.eor and len(data) == len(event.data)
+        return Message(
+            data, event.stream, event.ppid, association.id, event.unordered, event.ssn, event.tsn,
+            event.cumulative_tsn, self.context, association.primary.address, association.peer_port, eor,
+        )  # fmt: skip
 
     def _complete(self, event: e.Message, data: bytes) -> bytes | None:
         """Join the parts of a message that came by partial delivery; None: it is not whole yet."""
@@ -746,6 +791,10 @@ class UserChannel:
             loop.call_soon(callback)
         else:
             self.closed_wakes.append(callback)
+
+    def detach(self) -> int:
+        """See contract: there is no descriptor that could live on without the stack."""
+        raise fail(errno.EOPNOTSUPP, "a userland SCTP socket cannot be detached from this process")
 
     def close(self) -> None:
         """See contract. What was not read is thrown away; unlike on Linux, that is no reason to abort."""
