@@ -241,8 +241,12 @@ def _deliver(a: Association, i: Inbound, message: Message) -> None:
 
 
 def partial_point(a: Association) -> int:
-    """Return the size in bytes from which an incomplete message is delivered in parts."""
-    return a.config.partial_delivery_point or a.config.receive_buffer // 2
+    """Return the size in bytes from which an incomplete message is delivered in parts.
+
+    Never above half the window: a message larger than the window could not arrive otherwise.
+    """
+    half = a.config.receive_buffer // 2
+    return min(a.config.partial_delivery_point or half, half)
 
 
 def _begin_partial(a: Association, i: Inbound, run: Run) -> None:

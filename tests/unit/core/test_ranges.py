@@ -1,5 +1,7 @@
 """Range sets against plain sets of integers; unwrapping of serial numbers."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ def members(ranges):
 
 
 def verify(ranges):
-    for (_, end), (start, _) in zip(ranges, ranges[1:]):
+    for (_, end), (start, _) in pairwise(ranges):
         assert end + 1 < start
     assert all(start <= end for start, end in ranges)
 

@@ -38,7 +38,8 @@ def test_captures_have_the_chunk_types_that_matter():
         for captured in pcaps.sctp_packets(path, UDP_PORTS):
             seen.update(kind for kind, _, _ in packet.walk(captured.payload))
     expected = {
-        chunks.DATA, chunks.INIT, chunks.INIT_ACK, chunks.SACK, chunks.HEARTBEAT, chunks.HEARTBEAT_ACK, chunks.ABORT,
+        chunks.DATA, chunks.INIT, chunks.INIT_ACK, chunks.SACK, chunks.HEARTBEAT, chunks.HEARTBEAT_ACK,
+        chunks.ABORT,
         chunks.SHUTDOWN, chunks.SHUTDOWN_ACK, chunks.COOKIE_ECHO, chunks.COOKIE_ACK, chunks.SHUTDOWN_COMPLETE,
     }  # fmt: skip
     assert expected <= set(seen)
