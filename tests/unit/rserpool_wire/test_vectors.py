@@ -241,7 +241,7 @@ def test_enrp_needs_asap_transport_and_home() -> None:
 
 def test_presence_needs_checksum_and_server() -> None:
     ids, server = "aabbccdd 01020304", "000b0018 aabbccdd 00040010 26ad0000 00010008 0a010105"
-    assert refused(enrp, wrap(1, ids, server)).cause == causes.UNRECOGNIZED_PARAMETER
+    assert refused(enrp, wrap(1, ids, server)).cause == causes.INVALID_MESSAGE
     assert refused(enrp, wrap(1, ids, "000f0006 29a50000")).cause == causes.INVALID_MESSAGE
     assert refused(enrp, wrap(1, ids, "000f0008 29a50000", server)).cause == causes.INVALID_VALUE
 
