@@ -9,20 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pysctplib.errors import SctpError
+from rserpool.wire import causes
 from rserpool.wire.types import MAX_ADDRESSES, MAX_POOL_HANDLE, SCTP, Policy, PoolElement
 
 if TYPE_CHECKING:
     from rserpool.handlespace.pool import Pool
-
-# Error causes of RFC 5354 §3.12 and RSPLIB's private ones, as far as registration rules need them.
-INCOMPATIBLE_POLICY = 0x05
-INCONSISTENT_CONTROL = 0x08
-WRONG_PROTOCOL = 0x100A
-UNSUPPORTED_POLICY = 0x100B
-INVALID_IDENTIFIER = 0xF000
-INVALID_HANDLE = 0xF004
-INVALID_ADDRESSES = 0xF005
-INVALID_REGISTRATOR = 0xF006
 
 
 class Incompatible(SctpError):
@@ -39,6 +30,7 @@ class Element:
     __slots__ = (
         "connection",
         "degradation",
+        "forms",
         "generation",
         "local",
         "place",
@@ -60,6 +52,7 @@ class Element:
         self.local = False  # reachable on this host only; never told to other hosts
         self.generation = 0  # of its last registration; see Handlespace.generation
         self.reports = 0  # ENDPOINT_UNREACHABLE received (RFC 5352 §2.2.9)
+        self.forms: tuple[PoolElement | None, PoolElement | None] | None = None  # the registrar's, of the record
         # Selection state (policies.py, selection.py)
         self.sequence = 0
         self.round = 0
@@ -98,13 +91,15 @@ def check_record(handle: bytes, record: PoolElement, *, asap_transport: bool = T
     ``asap_transport`` False admits records without one, as handle resolution gives them to pool users.
     """
     if not 1 <= len(handle) <= MAX_POOL_HANDLE:
-        raise Incompatible("pool handle must have 1 to 32 bytes", INVALID_HANDLE)
+        raise Incompatible("pool handle must have 1 to 32 bytes", causes.INVALID_POOL_HANDLE)
     if record.identifier == 0:
-        raise Incompatible("PE identifier must not be zero", INVALID_IDENTIFIER)
+        raise Incompatible("PE identifier must not be zero", causes.INVALID_IDENTIFIER)
     user = record.user_transport
     if not user.port or not 1 <= len(user.addresses) <= MAX_ADDRESSES:
-        raise Incompatible("user transport needs a port and 1 to 64 addresses", INVALID_ADDRESSES)
+        raise Incompatible("user transport needs a port and 1 to 64 addresses", causes.INVALID_ADDRESSES)
     if asap_transport:
         asap = record.asap_transport
         if asap is None or asap.protocol != SCTP or asap.control_channel or not asap.port or not asap.addresses:
-            raise Incompatible("ASAP transport must be SCTP with port and address", INVALID_REGISTRATOR)
+            raise Incompatible(
+                "ASAP transport must be SCTP, with port and address", causes.INVALID_REGISTRAR_TRANSPORT
+            )

@@ -10,16 +10,10 @@ from random import Random
 from sortedcontainers import SortedList
 
 from rserpool.handlespace.checksum import weigh_handle
-from rserpool.handlespace.element import (
-    INCOMPATIBLE_POLICY,
-    INCONSISTENT_CONTROL,
-    UNSUPPORTED_POLICY,
-    WRONG_PROTOCOL,
-    Element,
-    Incompatible,
-)
+from rserpool.handlespace.element import Element, Incompatible
 from rserpool.handlespace.policies import POLICIES
 from rserpool.handlespace.selection import container
+from rserpool.wire import causes
 from rserpool.wire.types import PoolElement
 
 
@@ -41,7 +35,7 @@ class Pool:
     def __init__(self, handle: bytes, first: PoolElement, rng: Random) -> None:
         kind = POLICIES.get(first.policy.type)
         if kind is None:
-            raise Incompatible(f"policy 0x{first.policy.type:08x} is not supported", UNSUPPORTED_POLICY)
+            raise Incompatible(f"policy 0x{first.policy.type:08x} is not supported", causes.UNSUPPORTED_POLICY)
         self.handle = handle
         self.key = (len(handle), handle)  # RSPLIB's order of pool handles: shorter first
         self.kind = kind
@@ -58,11 +52,11 @@ class Pool:
     def check(self, record: PoolElement) -> None:
         """Raise `Incompatible` if ``record`` does not fit the pool."""
         if record.user_transport.protocol != self.protocol:
-            raise Incompatible("the pool uses another transport protocol", WRONG_PROTOCOL)
+            raise Incompatible("the pool uses another transport protocol", causes.WRONG_PROTOCOL)
         if record.user_transport.control_channel != self.control_channel:
-            raise Incompatible("the pool differs in its use of the control channel", INCONSISTENT_CONTROL)
+            raise Incompatible("the pool uses the control channel otherwise", causes.INCONSISTENT_CONTROL_CHANNEL)
         if record.policy.type != self.kind.type:
-            raise Incompatible(f"the pool's policy is {self.kind.name}", INCOMPATIBLE_POLICY)
+            raise Incompatible(f"the pool's policy is {self.kind.name}", causes.INCOMPATIBLE_POLICY)
 
     def add(self, record: PoolElement) -> Element:
         """Add a new element; the caller has checked that it is new and fits."""
@@ -80,6 +74,7 @@ class Pool:
         """
         restart = self.kind.degrades or record.policy != element.record.policy
         element.record = record
+        element.forms = None
         if restart:
             self.selection.changed(element)
 

@@ -129,6 +129,7 @@ class Handlespace:
         if element.record.home != home:
             self._disown(element)
             element.record = replace(element.record, home=home)
+            element.forms = None
             self._own(element)
 
     # Looking up

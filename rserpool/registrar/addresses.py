@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from rserpool.wire.types import PoolElement, Transport
+from rserpool.wire.types import SCTP, PoolElement, Transport
 
 LOOPBACK, LINK_LOCAL, SITE_LOCAL, GLOBAL = 2, 4, 6, 10
 
@@ -88,6 +88,8 @@ def usable(addresses: tuple[str, ...], local: bool, setting: str = "auto") -> tu
 def narrow(transport: Transport, local: bool, setting: str = "auto") -> Transport | None:
     """The transport with its usable addresses only; None if none is left."""
     addresses = usable(transport.addresses, local, setting)
+    if transport.protocol != SCTP:
+        addresses = addresses[:1]  # all that their parameters can express (RFC 5354 §3.4, §3.5)
     if addresses == transport.addresses:
         return transport
     return replace(transport, addresses=addresses) if addresses else None

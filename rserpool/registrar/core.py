@@ -121,9 +121,12 @@ class Registrar:
         local = is_local(addresses, state.host.addresses)
         link = state.links.get(key)
         if link is not None:
+            state.unindex(link)
             link.addresses, link.port, link.local = addresses, port, local
+            state.index(link)
             return
         link = state.links[key] = Link(endpoint, association, addresses, port, local)
+        state.index(link)
         if endpoint == ENRP:
             for peer in state.all_peers():
                 if peer.link is None and peer.port == port and set(peer.addresses) & set(addresses):
@@ -134,6 +137,7 @@ class Registrar:
         link = self.state.links.pop((endpoint, association), None)
         if link is None:
             return
+        self.state.unindex(link)
         if endpoint == ASAP:
             registrations.association_lost(self.state, link, now)
         else:

@@ -20,6 +20,8 @@ from rserpool.registrar.state import (
 from rserpool.wire import enrp
 from rserpool.wire.types import SCTP, ServerInformation, Transport
 
+MAX_PEERS = 512  # forged presences must not fill the memory, nor a peer list its message
+
 
 def receive_multicast(state: State, source: str, message: enrp.Presence, now: float) -> None:
     """PRESENCE from the group: it tells that a registrar is there, and where from (not what it has)."""
@@ -29,6 +31,8 @@ def receive_multicast(state: State, source: str, message: enrp.Presence, now: fl
     if peer is None or peer.port != port:
         # The source address is the one that surely works; the rest comes by SCTP.
         peer = _meet(state, information, (source,), None, now)
+        if peer is None:
+            return
     heard(state, peer, now)
     _consider_mentor(state, peer, now)
 
@@ -46,6 +50,8 @@ def receive(state: State, link: Link, message: enrp.Presence, now: float) -> Non
         state.drop("presence with addresses of somebody else")
         return
     peer = _meet(state, information, addresses, link, now)
+    if peer is None:
+        return
     heard(state, peer, now)
     _consider_mentor(state, peer, now)
     if peer.synchronisation is None:
@@ -78,7 +84,7 @@ def last_heard(state: State, peer: Peer, now: float) -> None:
 
 def _meet(
     state: State, information: ServerInformation, addresses: tuple[str, ...], link: Link | None, now: float
-) -> Peer:
+) -> Peer | None:
     identifier, port = information.identifier, information.transport.port
     udp_port = information.udp_port or UDP_PORT
     peer = state.peers.get(identifier)
@@ -87,6 +93,9 @@ def _meet(
         if peer is not None:
             state.statics.remove(peer)
             peer.identifier = identifier
+        elif len(state.peers) >= MAX_PEERS:
+            state.drop("too many peers")
+            return None
         else:
             peer = Peer(identifier, addresses, port)
         state.peers[identifier] = peer
@@ -141,6 +150,9 @@ def list_response(state: State, link: Link, message: enrp.ListResponse, now: flo
         addresses = usable(transport.addresses, link.local, state.config.min_address_scope)
         if identifier in (0, state.identifier) or identifier in state.peers or not addresses:
             continue
+        if len(state.peers) >= MAX_PEERS:
+            state.drop("too many peers")
+            return
         new = Peer(identifier, addresses, transport.port, information.udp_port or UDP_PORT)
         log.log(ACTION, "New peer %s from the list of $%08x", new, message.sender)
         state.peers[identifier] = new

@@ -15,12 +15,8 @@ from rserpool.registrar.addresses import usable
 from rserpool.registrar.config import MAX_ANSWER_ITEMS
 from rserpool.registrar.distance import with_distance
 from rserpool.registrar.state import ACTION, Link, State, log
-from rserpool.wire import asap
+from rserpool.wire import asap, causes
 from rserpool.wire.types import SCTP, PoolElement, Transport
-
-NO_ASAP_ADDRESSES = 0xF007
-NO_USER_ADDRESSES = 0xF008
-UNKNOWN_HANDLE = 0x09
 
 
 def admit(state: State, link: Link, record: PoolElement) -> PoolElement:
@@ -32,11 +28,13 @@ def admit(state: State, link: Link, record: PoolElement) -> PoolElement:
     setting = state.config.min_address_scope
     theirs = usable(link.addresses, link.local, setting)
     if not theirs:
-        raise Incompatible("the association has no address of sufficient scope", NO_ASAP_ADDRESSES)
+        raise Incompatible("the association has no address of sufficient scope", causes.NO_USABLE_ASAP_ADDRESSES)
     user = record.user_transport
     addresses = tuple(address for address in user.addresses if address in theirs)
+    if user.protocol != SCTP:
+        addresses = addresses[:1]  # all that their parameters can express (RFC 5354 §3.4, §3.5)
     if not addresses:
-        raise Incompatible("no user address of sufficient scope belongs to the association", NO_USER_ADDRESSES)
+        raise Incompatible("no user address belongs to the association", causes.NO_USABLE_USER_ADDRESSES)
     policy = with_distance(record.policy, state.delay(ASAP, link.association), state.config.distance_step, 0)
     return replace(
         record,
@@ -93,7 +91,7 @@ def handle_resolution(state: State, link: Link, message: asap.HandleResolution, 
     else:
         state.drop("handle resolution rate")
     if not answer:
-        response = asap.HandleResolutionResponse(message.handle, error=UNKNOWN_HANDLE)
+        response = asap.HandleResolutionResponse(message.handle, error=causes.UNKNOWN_POOL_HANDLE)
     else:
         response = asap.HandleResolutionResponse(message.handle, answer[0].policy, answer)
     state.send(link, asap.encode(response))
@@ -105,7 +103,7 @@ def _select(state: State, link: Link, handle: bytes, items: int) -> list[PoolEle
     if not link.local and any(element.local for element in chosen):
         # Elements of this host only are nothing for others; look for more behind them.
         chosen = [e for e in space.select(handle, MAX_ANSWER_ITEMS, increment) if not e.local][:items]
-    records = (state.visible(element, link.local) for element in chosen)
+    records = (state.answer(element, link.local) for element in chosen)
     return [record for record in records if record is not None]
 
 
@@ -127,22 +125,40 @@ def keepalive_timeout(state: State, element: Element, now: float) -> None:
     """An element has not answered in time: it and its association go."""
     log.log(ACTION, "%r did not answer the keep-alive: removing it", element)
     association = element.connection
+    if association is None:
+        # Taken over, but not acknowledged: it may have made us its home all the same, and must look again.
+        link = state.find_link(element.record.asap_transport)
+        association = link.association if link is not None else None
     remove(state, element, "keep-alive timeout")
     if association is not None:
         state.actions.append(Abort(ASAP, association, "keep-alive timeout"))
 
 
 def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, now: float) -> None:
-    """ENDPOINT_KEEP_ALIVE_ACK; the first one after a takeover also tells by which association it is reached."""
+    """ENDPOINT_KEEP_ALIVE_ACK. Pool elements acknowledge to their home registrar, so whoever gets one is that.
+
+    The first one after a takeover also tells by which association the element is reached.
+    """
     element = state.handlespace.find(message.handle, message.identifier)
-    if element is None or element.home != state.identifier:
+    if element is None:
+        # It believes to be registered here, but is not (any more): it shall look for a registrar and register.
         state.drop("keep-alive acknowledgement of an unknown element")
+        state.actions.append(Abort(ASAP, link.association, "not registered"))
         return
-    if element.connection is None:
-        state.handlespace.connect(element, link.association)
-    elif element.connection != link.association:
+    own = element.home == state.identifier
+    if own and element.connection not in (None, link.association):
         state.drop("keep-alive acknowledgement by another association")
         return
+    if not own or element.connection is None:
+        transport = element.record.asap_transport
+        if transport is None or not set(transport.addresses) & set(link.addresses):
+            state.drop("keep-alive acknowledgement by somebody else")
+            return
+        state.handlespace.set_home(element, state.identifier)
+        state.handlespace.connect(element, link.association)
+        if not own:
+            log.log(ACTION, "%r has made us its home", element)
+            updates.announce(state, element, updates.ADD)
     state.keepalive_timeouts.cancel(element)
     state.keepalives.arm(element, now + state.config.keepalive_interval)
 

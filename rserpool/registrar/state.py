@@ -1,13 +1,13 @@
 """What a registrar knows, and the few operations that every protocol part needs.
 
-No decisions: those are in `registrations`, `presence`, `tables`, `updates`, `takeover`, as functions of this state.
+No decisions: those are functions of it in `registrations`, `presence`, `tables`, `updates` and `takeover`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from rserpool.handlespace import Element, Handlespace, TimerQueue
@@ -109,6 +109,7 @@ class State:
 
     __slots__ = (
         "actions",
+        "by_address",
         "config",
         "delay",
         "handlespace",
@@ -144,6 +145,7 @@ class State:
         self.actions: list[Action] = []
         self.statistics = Statistics()
         self.links: dict[tuple[str, int], Link] = {}
+        self.by_address: dict[tuple[str, int], Link] = {}  # ASAP associations by peer address and port
         self.peers: dict[int, Peer] = {}  # by identifier
         self.statics: list[Peer] = []  # configured ones whose identifier is not known
         self.timers: TimerQueue[TimerKey] = TimerQueue()
@@ -156,6 +158,26 @@ class State:
     def drop(self, reason: str) -> None:
         """Count a message that is ignored."""
         self.statistics.dropped[reason] += 1
+
+    def index(self, link: Link) -> None:
+        """Make an ASAP association known by its peer's addresses."""
+        if link.endpoint == ASAP:
+            for address in link.addresses:
+                self.by_address[address, link.port] = link
+
+    def unindex(self, link: Link) -> None:
+        """Undo `index`, before the addresses change or go."""
+        if link.endpoint == ASAP:
+            for address in link.addresses:
+                if self.by_address.get((address, link.port)) is link:
+                    del self.by_address[address, link.port]
+
+    def find_link(self, transport: Transport | None) -> Link | None:
+        """The ASAP association with the owner of an ASAP transport, if there is one."""
+        if transport is None:
+            return None
+        links = (self.by_address.get((address, transport.port)) for address in transport.addresses)
+        return next((link for link in links if link is not None), None)
 
     def all_peers(self) -> list[Peer]:
         """Heard and unheard ones."""
@@ -174,6 +196,19 @@ class State:
     def visible(self, element: Element, local: bool) -> PoolElement | None:
         """The element's record as it may be told over a local association or another; None: not at all."""
         return narrow_record(element.record, local, self.config.min_address_scope)
+
+    def answer(self, element: Element, local: bool) -> PoolElement | None:
+        """The same for a pool user, who gets no ASAP transport. Kept until the record changes."""
+        forms = element.forms
+        if forms is None:
+            here, there = self.visible(element, True), self.visible(element, False)
+            element.forms = forms = (
+                replace(there, asap_transport=None) if there is not None else None,
+                replace(here, asap_transport=None) if here is not None else None,
+            )
+            if here is there:
+                element.forms = forms = (forms[0], forms[0])
+        return forms[local]
 
     def visible_elsewhere(self, record: PoolElement) -> PoolElement | None:
         """A record as it may be told to other hosts; None if it may not."""

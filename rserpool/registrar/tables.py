@@ -5,7 +5,7 @@ from __future__ import annotations
 from rserpool.handlespace import Element
 from rserpool.registrar import updates
 from rserpool.registrar.state import ACTION, MENTOR, SYNC, Link, Peer, State, Synchronisation, TableSession, log
-from rserpool.wire import enrp
+from rserpool.wire import enrp, parameters
 from rserpool.wire.types import PoolElement
 
 
@@ -45,7 +45,8 @@ def request(state: State, link: Link, message: enrp.HandleTableRequest, now: flo
     session = peer.session
     # RFC 5353 §3.2.3: a download that was interrupted begins anew. The requester waits for
     # MAX-TIME-NO-RESPONSE before it asks again; continuations come at once.
-    lifetime = state.config.max_no_response / 2
+    config = state.config
+    lifetime = config.max_no_response / 2
     if session is not None and (session.own_only != message.own_only or now > session.at + lifetime):
         session = None
     after = session.position if session is not None else None
@@ -58,9 +59,8 @@ def request(state: State, link: Link, message: enrp.HandleTableRequest, now: flo
         record = state.visible(element, link.local)
         if record is not None:
             added = entry_size(element.handle, record)
-            if entries and (
-                size + added > state.config.table_bytes or len(entries) >= state.config.max_table_items
-            ):
+            full = size + added > config.table_bytes or len(entries) >= config.max_table_items
+            if full and entries:
                 more = True
                 break
             entries.append((element.handle, record))
@@ -122,4 +122,4 @@ def _another_mentor(state: State, peer: Peer) -> None:
 
 def entry_size(handle: bytes, record: PoolElement) -> int:
     """Bytes that an element takes in a response, with its own pool handle parameter."""
-    return len(enrp.encode(enrp.HandleTableResponse(0, 0, [(handle, record)]))) - 12
+    return len(parameters.encode_handle(handle)) + len(parameters.encode_element(record))
