@@ -70,6 +70,10 @@ def established(loop: Loop, association: Any, seconds: float = 10.0) -> list[Any
     return rest
 
 
-def has_room(association: Any) -> bool:
-    """Whether a message may be sent without EAGAIN."""
-    return bool(association.buffered < association.config.send_buffer)
+def offer(association: Any, data: bytes, stream: int, ppid: int, now: float) -> bool:
+    """Send a message if there is room for it; whether there was."""
+    try:
+        association.send(data, stream, now, ppid=ppid)
+    except BlockingIOError:
+        return False
+    return True

@@ -95,11 +95,11 @@ def bulk(where: tuple[int, int], size: int, seconds: float) -> Result:
     association = client.connect()
     message = bytes(size)
     stack, turn, send = client.stack, client.loop.turn, association.send
-    limit = association.config.send_buffer
+    limit = association.config.send_buffer - size
     processor, begin = cpu(), now()
     while now() - begin < seconds:
         clock = stack.now()
-        while association.buffered < limit:
+        while association.buffered <= limit:
             send(message, 0, clock)
         turn()
     spent = now() - begin

@@ -104,7 +104,7 @@ def send_all(s: socket.socket, options: dict[str, str]) -> None:
     count, streams, seed, total = int(options["count"]), int(options["streams"]), int(options["seed"]), 0
     for i in range(count):
         data = traffic.message(i, seed)
-        send(s, data, i % streams, i)
+        send(s, data, i % streams, traffic.PPID + i)
         total += len(data)
     say("sent", count, total)
 
@@ -123,7 +123,7 @@ def ping(s: socket.socket, options: dict[str, str]) -> None:
     size, count = int(options["size"]), int(options["count"])
     for i in range(count):
         data = bytes(i + k & 255 for k in range(size))
-        send(s, data, i % int(options["streams"]), i)
+        send(s, data, i % int(options["streams"]), traffic.PPID + i)
         got = receive(s)
         if got is None or got[2] != data:
             raise ValueError(f"echo {i} differs")

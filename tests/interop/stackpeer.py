@@ -3,8 +3,8 @@
     python -m tests.interop.stackpeer listen|connect echo|exchange|source|sink|ping [name=value]...
 
 udp (own UDP port, 0: any), remote-udp (0: plain SCTP over IP), address and local (comma lists), port (SCTP),
-count, seed, peer-seed, streams, rto-min (ms), assocs, size, pcap (a file), seconds (how long at most), end
-(shutdown, abort, vanish without a word; peer: await the peer's), local-port (SCTP). Prints
+local-port (SCTP), count, seed, peer-seed, streams, rto-min (ms), path-mtu (0: the interface's), assocs, size, pcap (a
+file), seconds (how long at most), end (shutdown, abort, vanish without a word; peer: await the peer's). Prints
 "ready SCTP-PORT UDP-PORT", "up", "sent N B", "received N B", "end ...". A server serves associations at the same
 time and ends with the ``assocs``-th end.
 """
@@ -20,7 +20,7 @@ from pysctplib.core import events
 from pysctplib.core.config import Config
 from pysctplib.driver import Stack, StackConfig
 
-from ..stackloop import Loop, has_room
+from ..stackloop import Loop, offer
 from . import traffic
 
 DEFAULTS: dict[str, str] = {
@@ -34,6 +34,7 @@ DEFAULTS: dict[str, str] = {
     "peer-seed": "2",
     "streams": "1",
     "rto-min": "1000",
+    "path-mtu": "0",
     "assocs": "1",
     "size": "64",
     "pcap": "",
@@ -66,19 +67,21 @@ class Talk:
         """Send as much as there is room for; end the association when all is done."""
         association, seed = self.association, int(self.options["seed"])
         if self.mode == "echo":
-            while self.backlog and has_room(association):
-                data, stream, ppid = self.backlog.pop(0)
-                association.send(data, stream, now, ppid=ppid)
+            while self.backlog and offer(association, *self.backlog[0], now):
+                self.backlog.pop(0)
                 self.echoed += 1
             return
         if self.mode == "ping":
             if self.sent < self.count and self.sent == self.echoed:
-                association.send(self.ping(self.sent), self.sent % self.streams, now, ppid=self.sent)
+                association.send(
+                    self.ping(self.sent), self.sent % self.streams, now, ppid=traffic.PPID + self.sent
+                )
                 self.sent += 1
         else:
-            while self.sent < self.to_send and has_room(association):
+            while self.sent < self.to_send:
                 data = traffic.message(self.sent, seed)
-                association.send(data, self.sent % self.streams, now, ppid=self.sent)
+                if not offer(association, data, self.sent % self.streams, traffic.PPID + self.sent, now):
+                    break
                 self.sent += 1
                 self.sent_bytes += len(data)
                 if self.sent == self.to_send:
@@ -135,6 +138,7 @@ def run(role: str, mode: str, options: dict[str, str]) -> int:
         rto_min=rto,
         rto_initial=max(rto, min(1.0, rto * 3)),
         nodelay=True,
+        path_mtu=int(options["path-mtu"]),
         remote_udp_port=int(options["remote-udp"]),
     )
     loop = Loop(stack)

@@ -9,6 +9,7 @@ import functools
 import struct
 
 LARGEST = 65536
+PPID = 0x70000000  # of message 0; that of message i is i higher; no dissector knows them
 MASK = 0xFFFFFFFF
 
 
@@ -65,8 +66,8 @@ class Checker:
     def add(self, stream: int, ppid: int, data: bytes) -> None:
         """Take one message; ValueError says how it differs from the one expected."""
         index = self.next[stream]
-        if ppid != index or data != message(index, self.seed):
-            raise ValueError(f"stream {stream}: message {index} expected, {ppid} of {len(data)} bytes came")
+        if ppid != PPID + index or data != message(index, self.seed):
+            raise ValueError(f"stream {stream}: message {index} expected, {ppid - PPID} of {len(data)} bytes came")
         self.next[stream] += self.streams
         self.received += 1
         self.bytes += len(data)

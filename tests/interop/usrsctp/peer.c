@@ -11,7 +11,7 @@
  * udp, remote-udp, port (SCTP), count, seed, peer-seed, streams, rto-min (ms), assocs (listen: how many to serve,
  * one after the other), size (ping), abort (1: end by ABORT instead of SHUTDOWN).
  *
- * The messages are those of tests/interop/traffic.py; message i goes to stream i modulo streams, its PPID is i.
+ * The messages are those of tests/interop/traffic.py; message i goes to stream i modulo streams, its PPID is PPID + i.
  * Prints "ready", "up", then "sent N B", "received N B" and "end shutdown" or "end abort". Status 0: all as expected. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <usrsctp.h>
 
-enum { LARGEST = 65536, POOL = 2 * LARGEST, BUFFER = 1 << 20 };
+enum { LARGEST = 65536, POOL = 2 * LARGEST, BUFFER = 1 << 20, PPID = 0x70000000 };
 
 static struct { const char *name; long value; } options[] = {
 	{"udp", 9899}, {"remote-udp", 9899}, {"port", 5001}, {"count", 1000}, {"seed", 1}, {"peer-seed", 2},
@@ -127,7 +127,7 @@ static void *send_all(void *argument)
 	long count = option("count"), streams = option("streams");
 	for (long i = 0; i < count; i++) {
 		uint32_t size = message(buffer, i, option("seed"), pools[0]);
-		send_message(s, buffer, size, i % streams, i);
+		send_message(s, buffer, size, i % streams, PPID + i);
 		bytes += size;
 	}
 	printf("sent %ld %llu\n", count, (unsigned long long)bytes);
@@ -150,7 +150,7 @@ static void check_all(struct socket *s)
 		if (size <= 0) { fprintf(stderr, "peer: the association ended after %ld messages\n", n); exit(1); }
 		if (stream >= streams) { fprintf(stderr, "peer: stream %u\n", stream); exit(1); }
 		uint32_t want = message(expected, next[stream], option("peer-seed"), pools[1]);
-		if (size != want || ppid != next[stream] || memcmp(buffer, expected, want)) {
+		if (size != want || ppid != PPID + next[stream] || memcmp(buffer, expected, want)) {
 			fprintf(stderr, "peer: stream %u, message %u: %u bytes expected, %zd with PPID %u came%s\n",
 				stream, next[stream], want, size, ppid, size == want ? ", of other content" : "");
 			exit(1);
@@ -171,7 +171,7 @@ static void ping(struct socket *s)
 		unsigned stream;
 		uint32_t ppid;
 		for (long k = 0; k < size; k++) out[k] = (uint8_t)(i + k);
-		send_message(s, out, size, i % option("streams"), i);
+		send_message(s, out, size, i % option("streams"), PPID + i);
 		if (receive_message(s, in, &stream, &ppid) != size || memcmp(in, out, size)) {
 			fprintf(stderr, "peer: echo %ld differs\n", i);
 			exit(1);
