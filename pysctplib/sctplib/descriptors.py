@@ -43,7 +43,7 @@ def _apply(lib: Library, fd: int, events: int) -> None:
 
 
 def _watch(lib: Library, fd: int, ready: Callable[[int, int], object], events: int) -> int:
-    if fd in lib.watches or fd in lib.selector.get_map():
+    if fd < 0 or fd in lib.watches or fd in lib.selector.get_map():
         return -1
     try:
         _apply(lib, fd, events)
