@@ -397,7 +397,9 @@ class UserChannel:
             self._check()
             if not self.one_to_many:
                 raise fail(errno.EINVAL)
-            association = self._find(assoc_id)
+            association = self.associations.get(assoc_id)
+            if association is None:
+                raise fail(errno.EINVAL, f"no association {assoc_id}")
             child = UserChannel(self.pump, self.family, False)
             child._take_over(self, association)
             del self.associations[assoc_id]
@@ -430,16 +432,18 @@ class UserChannel:
                 association = self._destination(assoc_id, address, flags)
                 if association is None:
                     return self._send_all(data, stream, ppid, flags, context, prinfo)
+            size = len(data)
+            if size > association.config.send_buffer:
+                raise fail(errno.EMSGSIZE)
             try:
                 if flags or prinfo is not None or authinfo is not None or address is not None:
                     self._send_special(association, data, stream, ppid, flags, context, address, prinfo, authinfo)
                 else:
                     association.send(data, stream, pump.now(), ppid, False, None, context)
             except BlockingIOError:
-                self.blocked[association] = len(data)
+                self.blocked[association] = size
                 pump.writers.add(self)
                 return False
-            size = len(data)
             # An idle association sends at once; else the Nagle-like rule lets small messages gather anyway.
             idle = association.buffered <= size or association.config.nodelay
             pump.driver.touched(0 if idle else size)

@@ -1,0 +1,27 @@
+"""All differences between the backends that the contract allows, with their reasons; the suite has no other skips.
+
+``DIFFERENCES``: a feature, named by ``@pytest.mark.feature(...)``, and the backends that do not have it.
+"""
+
+DIFFERENCES: dict[str, dict[str, str]] = {
+    "explicit-eor": {"kernel": "Linux has no SCTP_EXPLICIT_EOR; ENOPROTOOPT"},
+    "fork": {"kernel": "a kernel socket may be used on both sides of a fork; userland's belongs to the parent"},
+    "no-detach": {"kernel": "a kernel descriptor can be detached"},
+    "detach": {"userland": "there is no descriptor that could live on without the stack; EOPNOTSUPP"},
+    "auth": {"userland": "the engine does not speak RFC 4895 yet; ENOPROTOOPT"},
+    "reconfig": {"userland": "the engine does not speak RFC 6525 yet; ENOPROTOOPT"},
+    "stream-scheduler": {"userland": "the engine has one scheduler, first come first served; ENOPROTOOPT"},
+    "interleaving": {"userland": "the engine does not speak RFC 8260 yet; ENOPROTOOPT"},
+    "pr-policies": {"userland": "the engine knows lifetimes only (RFC 3758), not RFC 7496's other policies"},
+    "pf": {"userland": "the engine does not speak RFC 7829 yet; ENOPROTOOPT"},
+    "asconf": {"userland": "the engine does not speak RFC 5061 yet: EOPNOTSUPP while there are associations"},
+    "plpmtud": {"userland": "the engine does not probe path MTUs yet; ENOPROTOOPT"},
+    "reuse-port": {"userland": "SCTP ports are unique on the host; ENOPROTOOPT"},
+    "event-per-association": {"userland": "a subscription is for the whole socket"},
+    "unread-data-close": {"kernel": "Linux aborts when data was not read; userland ends gracefully"},
+    "connect-error": {
+        "kernel": "Linux keeps no reason why a one-to-many association failed; ECONNREFUSED is assumed"
+    },
+    "abort-reason-set-up": {"kernel": "Linux tells no cause in SCTP_CANT_STR_ASSOC"},
+    "udp-port": {"kernel": "the kernel's UDP port is a sysctl"},
+}
