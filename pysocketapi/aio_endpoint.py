@@ -263,6 +263,12 @@ class SctpEndpoint:
         return self._channel.local_addresses()[0][1]
 
     @property
+    def udp_port(self) -> int:
+        """The local UDP port of SCTP over UDP (RFC 6951); kernel SCTP: the well-known 9899."""
+        pump = getattr(self._channel, "pump", None)
+        return int(pump.stack.udp_port) if pump is not None else 9899
+
+    @property
     def addresses(self) -> list[str]:
         """The local addresses; a wildcard if all are bound."""
         return [host for host, _ in self._channel.local_addresses()]

@@ -82,7 +82,7 @@ class Element:
         return self.record.policy
 
     def __repr__(self) -> str:
-        return f"<{self.pool.handle!r}/${self.record.identifier:08x}>"
+        return f"{self.pool.handle.decode('ascii', 'backslashreplace')}/${self.record.identifier:08x}"
 
 
 def check_record(handle: bytes, record: PoolElement, *, asap_transport: bool = True) -> None:

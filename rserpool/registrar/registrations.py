@@ -57,7 +57,13 @@ def registration(state: State, link: Link, message: asap.Registration, now: floa
         )
     except Incompatible as refused:
         statistics.refused += 1
-        log.log(ACTION, "Refused to register %s/$%08x: %s", message.handle, identifier, refused)
+        log.log(
+            ACTION,
+            "Refused to register %s/$%08x: %s",
+            message.handle.decode("ascii", "backslashreplace"),
+            identifier,
+            refused,
+        )
         response = asap.RegistrationResponse(message.handle, identifier, True, refused.cause)
         state.send(link, asap.encode(response))
         return

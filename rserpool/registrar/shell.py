@@ -63,14 +63,12 @@ class RegistrarShell:
         asap: Channel,
         enrp: Channel,
         receiver: Receiver | None,
-        udp_port: int,
         rng: random.Random,
     ) -> None:
         self.config = config
         self.asap, self.enrp = asap, enrp
         self._channels = {ASAP: asap, ENRP: enrp}
         self._receiver = receiver
-        self._udp_port = udp_port
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -315,7 +313,7 @@ class RegistrarShell:
         self._scanned = now
 
     def _host(self) -> Host:
-        return Host(host_addresses(self._interfaces), self.enrp.port, self.enrp.bound, self._udp_port)
+        return Host(host_addresses(self._interfaces), self.enrp.port, self.enrp.bound, self.enrp.endpoint.udp_port)
 
     def _delay(self, name: str, association: int) -> float | None:
         try:
@@ -329,13 +327,12 @@ async def open_registrar(
     config: RegistrarConfig,
     transport: Transport | str | None = None,
     *,
-    udp_port: int = UDP_PORT,
     rng: random.Random | None = None,
 ) -> RegistrarShell:
     """Open a registrar's endpoints and start it. Raises OSError if an address or a port cannot be had.
 
-    ``udp_port``: the local UDP port of SCTP over UDP; it is announced if it is not 9899. ``rng``: for the
-    identifier, jitter and random policies; None: seeded by the system.
+    ``rng``: for the identifier, jitter and random policies; None: seeded by the system. A local UDP port of SCTP
+    over UDP other than 9899 is announced.
     """
     config.validate()
     rng = rng or random.Random(secrets.randbits(128))
@@ -352,7 +349,7 @@ async def open_registrar(
     except BaseException:
         await _close(asap)
         raise
-    return RegistrarShell(config, asap, enrp, receiver, udp_port, rng)
+    return RegistrarShell(config, asap, enrp, receiver, rng)
 
 
 async def _close(channel: Channel) -> None:
