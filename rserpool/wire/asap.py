@@ -1,23 +1,22 @@
-"""ASAP messages: bytes <-> values.
+"""The messages of the Aggregate Server Access Protocol: bytes <-> one class for each.
 
-RFC 5352 section 2 (messages), with RSPLIB's forms: a PE identifier in ENDPOINT_KEEP_ALIVE, an option in
-HANDLE_RESOLUTION, no S, A and R bits in resolutions. Tolerant where RSPLIB is, strict where its peers rely on it.
-What to do about a message is decided elsewhere.
+RFC 5352 section 2.2; RSPLIB's additions: the handle resolution option, the PE identifier in ENDPOINT_KEEP_ALIVE.
+`decode` takes what RSPLIB takes, and loopback addresses and business cards besides. What to do with a message is
+not known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import TypeAlias
+from typing import Any
 
-from . import causes, parameters, policies, tlv
-from .types import DecodeError, Policy, PoolElement, Transport
+from . import causes, framing, parameters, tlv
+from .types import DecodeError, Policy, PoolElement, Transport, UnknownMessage
 
-PORT = 3863  # SCTP, and UDP for announces
 PPID = 11
-ANNOUNCE_GROUP = "239.0.0.50"
+PORT = 3863
 
 REGISTRATION = 0x01
 DEREGISTRATION = 0x02
@@ -34,25 +33,15 @@ COOKIE_ECHO = 0x0C
 BUSINESS_CARD = 0x0D
 ERROR = 0x0E
 
-REJECT = 0x01  # flag of REGISTRATION_RESPONSE
-HOME = 0x01  # flag H of ENDPOINT_KEEP_ALIVE
+REJECT = 0x01  # in both responses to pool elements
+HOME = 0x01  # in ENDPOINT_KEEP_ALIVE
 
-NAMES = {
-    REGISTRATION: "Registration", DEREGISTRATION: "Deregistration",
-    REGISTRATION_RESPONSE: "RegistrationResponse", DEREGISTRATION_RESPONSE: "DeregistrationResponse",
-    HANDLE_RESOLUTION: "HandleResolution", HANDLE_RESOLUTION_RESPONSE: "HandleResolutionResponse",
-    ENDPOINT_KEEP_ALIVE: "EndpointKeepAlive", ENDPOINT_KEEP_ALIVE_ACK: "EndpointKeepAliveAck",
-    ENDPOINT_UNREACHABLE: "EndpointUnreachable", SERVER_ANNOUNCE: "ServerAnnounce", COOKIE: "Cookie",
-    COOKIE_ECHO: "CookieEcho", BUSINESS_CARD: "BusinessCard", ERROR: "Error",
-}  # fmt: skip
-
-HEADER = Struct(">BBH")
-U32 = Struct(">L")
+_U32 = Struct(">L")
 
 
 @dataclass(slots=True)
 class Registration:
-    """REGISTRATION (RFC 5352 section 2.2.1)."""
+    """REGISTRATION (RFC 5352 section 2.2.1): a pool element to its registrar."""
 
     handle: bytes
     element: PoolElement
@@ -68,13 +57,13 @@ class Deregistration:
 
 @dataclass(slots=True)
 class RegistrationResponse:
-    """REGISTRATION_RESPONSE (section 2.2.3). ``error``: a cause code, 0 for none; ``tlv``: what it is about."""
+    """REGISTRATION_RESPONSE (section 2.2.3). ``error``: a cause code, None without operation error."""
 
     handle: bytes
     identifier: int
     reject: bool = False
-    error: int = 0
-    tlv: bytes = b""
+    error: int | None = None
+    error_data: bytes = b""
 
 
 @dataclass(slots=True)
@@ -83,13 +72,14 @@ class DeregistrationResponse:
 
     handle: bytes
     identifier: int
-    error: int = 0
-    tlv: bytes = b""
+    reject: bool = False
+    error: int | None = None
+    error_data: bytes = b""
 
 
 @dataclass(slots=True)
 class HandleResolution:
-    """HANDLE_RESOLUTION (section 2.2.5). ``items``: pool elements wanted; None: no option; 0: the default."""
+    """HANDLE_RESOLUTION (section 2.2.5). ``items``: RSPLIB's option, how many elements are wanted at most."""
 
     handle: bytes
     items: int | None = None
@@ -97,18 +87,21 @@ class HandleResolution:
 
 @dataclass(slots=True)
 class HandleResolutionResponse:
-    """HANDLE_RESOLUTION_RESPONSE (section 2.2.6): a policy and pool elements, or an error."""
+    """HANDLE_RESOLUTION_RESPONSE (section 2.2.6): policy and elements in order of preference, or an error."""
 
     handle: bytes
     policy: Policy | None = None
-    elements: list[PoolElement] | tuple[PoolElement, ...] = ()
-    error: int = 0
-    tlv: bytes = b""
+    elements: Sequence[PoolElement] = ()
+    error: int | None = None
+    error_data: bytes = b""
 
 
 @dataclass(slots=True)
 class EndpointKeepAlive:
-    """ENDPOINT_KEEP_ALIVE (section 2.2.7). ``home``: the sender is the home registrar now."""
+    """ENDPOINT_KEEP_ALIVE (section 2.2.7). ``home``: the sender is the home registrar from now on.
+
+    ``identifier`` is RSPLIB's addition; None where the RFC's form was received.
+    """
 
     registrar: int
     handle: bytes
@@ -134,54 +127,45 @@ class EndpointUnreachable:
 
 @dataclass(slots=True)
 class ServerAnnounce:
-    """SERVER_ANNOUNCE (section 2.2.10). Without a transport the datagram's source is the registrar's endpoint."""
+    """SERVER_ANNOUNCE (section 2.2.10), by UDP. Without transports its source address and port are meant."""
 
     registrar: int
-    transport: Transport | None = None
+    transports: Sequence[Transport] = ()
     udp_port: int | None = None
 
 
 @dataclass(slots=True)
 class Cookie:
-    """COOKIE (section 2.2.11)."""
+    """COOKIE (section 2.2.11): a pool element's state, for the pool user to keep."""
 
     cookie: bytes
 
 
 @dataclass(slots=True)
 class CookieEcho:
-    """COOKIE_ECHO (section 2.2.12)."""
+    """COOKIE_ECHO (section 2.2.12): the latest cookie, to the next pool element."""
 
     cookie: bytes
 
 
 @dataclass(slots=True)
 class BusinessCard:
-    """BUSINESS_CARD (section 2.2.13). RSPLIB rejects all of them: never send one to it."""
+    """BUSINESS_CARD (section 2.2.13): where a pool user may turn when this element fails."""
 
     handle: bytes
     policy: Policy
-    elements: list[PoolElement] | tuple[PoolElement, ...]
+    elements: Sequence[PoolElement]
 
 
 @dataclass(slots=True)
 class Error:
-    """ERROR (section 2.2.14)."""
+    """ERROR (section 2.2.14). ``data`` is the offending parameter, where the cause has one."""
 
     error: int
-    tlv: bytes = b""
+    data: bytes = b""
 
 
-@dataclass(slots=True)
-class Unknown:
-    """A message of a type that is not known: it is logged, never answered."""
-
-    type: int
-    flags: int
-    body: bytes
-
-
-Message: TypeAlias = (
+Message = (
     Registration
     | Deregistration
     | RegistrationResponse
@@ -196,76 +180,57 @@ Message: TypeAlias = (
     | CookieEcho
     | BusinessCard
     | Error
-    | Unknown
 )
 
 
 def decode(data: bytes) -> Message:
-    """Return the message in ``data``. DecodeError, and nothing else, if it does not parse."""
-    if len(data) < 4:
-        raise DecodeError(f"a message of {len(data)} bytes", causes.INVALID_MESSAGE, silent=True)
-    kind, flags, length = HEADER.unpack_from(data)
-    if length < 4 or length > len(data):
-        raise DecodeError(f"message length {length} of {len(data)}", causes.INVALID_MESSAGE, silent=True)
-    reader = _READERS.get(kind)
-    if reader is None:
-        return Unknown(kind, flags, data[4:length])
-    return reader(data, length, flags)
+    """Return the message in ``data``. Raises DecodeError, for an unknown type its subclass UnknownMessage."""
+    kind, flags, end = framing.decode(data)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        raise UnknownMessage("ASAP", kind)
+    return decoder(data, flags, end)
 
 
 def encode(message: Message) -> bytes:
-    """Return the bytes of a message. ValueError if a value cannot be expressed."""
-    kind, flags, body = _WRITERS[type(message)](message)
-    length = 4 + len(body)
-    if length > 0xFFFF:
-        raise ValueError(f"a message of {length} bytes; 65535 is the limit")
-    return HEADER.pack(kind, flags, length) + body
+    """Return a message's bytes. ValueError for what has no form; TypeError if it is no message of ASAP."""
+    encoder = _ENCODERS.get(type(message))
+    if encoder is None:
+        raise TypeError(f"{type(message).__name__} is not a message of ASAP")
+    return encoder(message)
 
 
-# Reading. Arguments: the message, its end, the flags.
+# Bytes to messages
 
 
-def _registration(data: bytes, end: int, flags: int) -> Message:
+def _registration(data: bytes, flags: int, end: int) -> Registration:
     handle, position = parameters.find_handle(data, 4, end)
     element, position = parameters.find_element(data, position, end)
     tlv.finish(data, position, end, strict=True)
     return Registration(handle, element)
 
 
-def _handle_and_identifier(data: bytes, position: int, end: int) -> tuple[bytes, int, int]:
-    handle, position = parameters.find_handle(data, position, end)
-    identifier, position = parameters.find_identifier(data, position, end)
-    return handle, identifier, position
+def _handle_and_identifier(kind: Callable[[bytes, int], Any]) -> Callable[[bytes, int, int], Any]:
+    def decoder(data: bytes, flags: int, end: int) -> Any:
+        handle, position = parameters.find_handle(data, 4, end)
+        identifier, position = parameters.find_identifier(data, position, end)
+        tlv.finish(data, position, end)
+        return kind(handle, identifier)
+
+    return decoder
 
 
-def _error(data: bytes, position: int, end: int) -> tuple[int, bytes]:
-    """Read an optional operation error at the end of a message."""
-    while position < end:
-        kind, stop = tlv.header(data, position, end)
-        if kind == parameters.OPERATION_ERROR:
-            return causes.decode(data, position + 4, stop)
-        tlv.unknown(data, position, stop)
-        position = (stop + 3) & ~3
-    return 0, b""
+def _response(kind: type[RegistrationResponse] | type[DeregistrationResponse]) -> Callable[[bytes, int, int], Any]:
+    def decoder(data: bytes, flags: int, end: int) -> Any:
+        handle, position = parameters.find_handle(data, 4, end)
+        identifier, position = parameters.find_identifier(data, position, end)
+        error, error_data = parameters.find_error(data, position, end)
+        return kind(handle, identifier, bool(flags & REJECT), error, error_data)
+
+    return decoder
 
 
-def _deregistration(data: bytes, end: int, flags: int) -> Message:
-    handle, identifier, position = _handle_and_identifier(data, 4, end)
-    tlv.finish(data, position, end)
-    return Deregistration(handle, identifier)
-
-
-def _registration_response(data: bytes, end: int, flags: int) -> Message:
-    handle, identifier, position = _handle_and_identifier(data, 4, end)
-    return RegistrationResponse(handle, identifier, bool(flags & REJECT), *_error(data, position, end))
-
-
-def _deregistration_response(data: bytes, end: int, flags: int) -> Message:
-    handle, identifier, position = _handle_and_identifier(data, 4, end)
-    return DeregistrationResponse(handle, identifier, *_error(data, position, end))
-
-
-def _handle_resolution(data: bytes, end: int, flags: int) -> Message:
+def _handle_resolution(data: bytes, flags: int, end: int) -> HandleResolution:
     handle, position = parameters.find_handle(data, 4, end)
     items = None
     while position < end:
@@ -275,231 +240,219 @@ def _handle_resolution(data: bytes, end: int, flags: int) -> Message:
                 raise DecodeError(
                     "handle resolution option is too short", causes.INVALID_VALUE, data[position:stop]
                 )
-            items = int(U32.unpack_from(data, position + 4)[0])
+            items = _U32.unpack_from(data, position + 4)[0]
         else:
             tlv.unknown(data, position, stop)
         position = (stop + 3) & ~3
     return HandleResolution(handle, items)
 
 
-def _policy_and_elements(
-    data: bytes, position: int, end: int
-) -> tuple[Policy | None, list[PoolElement], int, bytes]:
-    policy: Policy | None = None
+def _pool(data: bytes, end: int) -> HandleResolutionResponse:
+    """A handle, then a policy and elements, or an error."""
+    handle, position = parameters.find_handle(data, 4, end)
+    response = HandleResolutionResponse(handle)
     elements: list[PoolElement] = []
-    error, about = 0, b""
     while position < end:
         kind, stop = tlv.header(data, position, end)
         if kind == parameters.POOL_ELEMENT:
             elements.append(parameters.decode_element(data, position + 4, stop))
         elif kind == parameters.POLICY:
-            policy = policies.decode(data, position + 4, stop)
+            response.policy = parameters.decode_policy(data, position + 4, stop)
         elif kind == parameters.OPERATION_ERROR:
-            error, about = causes.decode(data, position + 4, stop)
+            if response.error is None:
+                response.error, response.error_data = causes.decode(data, position + 4, stop)
         else:
             tlv.unknown(data, position, stop)
         position = (stop + 3) & ~3
-    return policy, elements, error, about
+    response.elements = elements
+    return response
 
 
-def _handle_resolution_response(data: bytes, end: int, flags: int) -> Message:
-    handle, position = parameters.find_handle(data, 4, end)
-    return HandleResolutionResponse(handle, *_policy_and_elements(data, position, end))
+def _handle_resolution_response(data: bytes, flags: int, end: int) -> HandleResolutionResponse:
+    response = _pool(data, end)
+    if response.error is None and response.policy is None:
+        raise DecodeError("handle resolution response without policy and error", causes.INVALID_MESSAGE)
+    return response
 
 
-def _endpoint_keep_alive(data: bytes, end: int, flags: int) -> Message:
+def _business_card(data: bytes, flags: int, end: int) -> BusinessCard:
+    response = _pool(data, end)
+    if response.policy is None or not response.elements:
+        raise DecodeError("business card without policy or pool element", causes.INVALID_MESSAGE)
+    return BusinessCard(response.handle, response.policy, response.elements)
+
+
+def _endpoint_keep_alive(data: bytes, flags: int, end: int) -> EndpointKeepAlive:
     if end < 8:
         raise DecodeError("keep-alive without a registrar identifier", causes.INVALID_MESSAGE)
     handle, position = parameters.find_handle(data, 8, end)
     identifier = None
     while position < end:
         kind, stop = tlv.header(data, position, end)
-        if kind == parameters.PE_IDENTIFIER and stop - position >= 8:
-            identifier = int(U32.unpack_from(data, position + 4)[0])
+        if kind == parameters.PE_IDENTIFIER:
+            identifier, _ = parameters.find_identifier(data, position, end)
         else:
             tlv.unknown(data, position, stop)
         position = (stop + 3) & ~3
-    return EndpointKeepAlive(int(U32.unpack_from(data, 4)[0]), handle, identifier, bool(flags & HOME))
+    return EndpointKeepAlive(_U32.unpack_from(data, 4)[0], handle, identifier, bool(flags & HOME))
 
 
-def _endpoint_keep_alive_ack(data: bytes, end: int, flags: int) -> Message:
-    handle, identifier, position = _handle_and_identifier(data, 4, end)
-    tlv.finish(data, position, end)
-    return EndpointKeepAliveAck(handle, identifier)
-
-
-def _endpoint_unreachable(data: bytes, end: int, flags: int) -> Message:
-    handle, identifier, position = _handle_and_identifier(data, 4, end)
-    tlv.finish(data, position, end)
-    return EndpointUnreachable(handle, identifier)
-
-
-def _server_announce(data: bytes, end: int, flags: int) -> Message:
+def _server_announce(data: bytes, flags: int, end: int) -> ServerAnnounce:
     if end < 8:
         raise DecodeError("announce without a registrar identifier", causes.INVALID_MESSAGE)
-    registrar = int(U32.unpack_from(data, 4)[0])
-    transport: Transport | None = None
-    udp_port: int | None = None
+    transports: list[Transport] = []
+    udp_port = None
     position = 8
     while position < end:
         kind, stop = tlv.header(data, position, end)
         if kind == parameters.SCTP_TRANSPORT:
-            transport = transport or parameters.decode_transport(data, position, end)[0]
+            transports.append(parameters.decode_transport(data, position, end)[0])
         elif kind == parameters.SERVER_INFORMATION:
             server = parameters.decode_server(data, position + 4, stop)
-            transport, udp_port = server.transport, server.udp_port
+            transports.append(server.transport)
+            udp_port = server.udp_port or udp_port
         elif kind == parameters.UDP_PORT:
-            udp_port = parameters.decode_udp_port(data, position, end)
+            udp_port = parameters.decode_udp_port(data, position, stop) or udp_port
         else:
             tlv.unknown(data, position, stop)
         position = (stop + 3) & ~3
-    return ServerAnnounce(registrar, transport, udp_port)
+    return ServerAnnounce(_U32.unpack_from(data, 4)[0], transports, udp_port)
 
 
-def _cookie(data: bytes, end: int, flags: int) -> Message:
-    start, stop, _ = tlv.find(data, 4, end, parameters.COOKIE)
-    return Cookie(data[start:stop])
+def _opaque(kind: type[Cookie] | type[CookieEcho]) -> Callable[[bytes, int, int], Any]:
+    def decoder(data: bytes, flags: int, end: int) -> Any:
+        start, stop, position = tlv.find(data, 4, end, parameters.COOKIE)
+        tlv.finish(data, position, end)
+        return kind(data[start:stop])
+
+    return decoder
 
 
-def _cookie_echo(data: bytes, end: int, flags: int) -> Message:
-    start, stop, _ = tlv.find(data, 4, end, parameters.COOKIE)
-    return CookieEcho(data[start:stop])
+def _error(data: bytes, flags: int, end: int) -> Error:
+    return Error(*parameters.only_error(data, 4, end))
 
 
-def _business_card(data: bytes, end: int, flags: int) -> Message:
-    handle, position = parameters.find_handle(data, 4, end)
-    policy, elements, _, _ = _policy_and_elements(data, position, end)
-    if policy is None or not elements:
-        raise DecodeError("business card without policy or pool elements", causes.INVALID_MESSAGE)
-    return BusinessCard(handle, policy, elements)
-
-
-def _error_message(data: bytes, end: int, flags: int) -> Message:
-    try:
-        start, stop, _ = tlv.find(data, 4, end, parameters.OPERATION_ERROR)
-        return Error(*causes.decode(data, start, stop))
-    except DecodeError as error:  # an error message is never answered with another
-        raise DecodeError(str(error), error.cause, silent=True) from None
-
-
-_READERS: dict[int, Callable[[bytes, int, int], Message]] = {
+_DECODERS: dict[int, Callable[[bytes, int, int], Message]] = {
     REGISTRATION: _registration,
-    DEREGISTRATION: _deregistration,
-    REGISTRATION_RESPONSE: _registration_response,
-    DEREGISTRATION_RESPONSE: _deregistration_response,
+    DEREGISTRATION: _handle_and_identifier(Deregistration),
+    REGISTRATION_RESPONSE: _response(RegistrationResponse),
+    DEREGISTRATION_RESPONSE: _response(DeregistrationResponse),
     HANDLE_RESOLUTION: _handle_resolution,
     HANDLE_RESOLUTION_RESPONSE: _handle_resolution_response,
     ENDPOINT_KEEP_ALIVE: _endpoint_keep_alive,
-    ENDPOINT_KEEP_ALIVE_ACK: _endpoint_keep_alive_ack,
-    ENDPOINT_UNREACHABLE: _endpoint_unreachable,
+    ENDPOINT_KEEP_ALIVE_ACK: _handle_and_identifier(EndpointKeepAliveAck),
+    ENDPOINT_UNREACHABLE: _handle_and_identifier(EndpointUnreachable),
     SERVER_ANNOUNCE: _server_announce,
-    COOKIE: _cookie,
-    COOKIE_ECHO: _cookie_echo,
+    COOKIE: _opaque(Cookie),
+    COOKIE_ECHO: _opaque(CookieEcho),
     BUSINESS_CARD: _business_card,
-    ERROR: _error_message,
+    ERROR: _error,
 }
 
 
-# Writing: type, flags and body of a message.
+# Messages to bytes
 
 
-def _optional_error(error: int, about: bytes) -> bytes:
-    return parameters.encode_error(error, about) if error else b""
+def _encode_registration(m: Registration) -> bytes:
+    return framing.encode(
+        REGISTRATION, 0, parameters.encode_handle(m.handle), parameters.encode_element(m.element)
+    )
 
 
-def _about(handle: bytes, identifier: int) -> bytes:
-    return parameters.encode_handle(handle) + parameters.encode_identifier(identifier)
+def _encode_named(number: int) -> Callable[[Any], bytes]:
+    def encoder(m: Deregistration | EndpointKeepAliveAck | EndpointUnreachable) -> bytes:
+        return framing.encode(
+            number, 0, parameters.encode_handle(m.handle), parameters.encode_identifier(m.identifier)
+        )
+
+    return encoder
 
 
-def _write_registration(m: Registration) -> tuple[int, int, bytes]:
-    return REGISTRATION, 0, parameters.encode_handle(m.handle) + parameters.encode_element(m.element)
+def _encode_response(number: int) -> Callable[[Any], bytes]:
+    def encoder(m: RegistrationResponse | DeregistrationResponse) -> bytes:
+        return framing.encode(
+            number,
+            REJECT if m.reject else 0,
+            parameters.encode_handle(m.handle),
+            parameters.encode_identifier(m.identifier),
+            parameters.encode_error(m.error, m.error_data),
+        )
+
+    return encoder
 
 
-def _write_deregistration(m: Deregistration) -> tuple[int, int, bytes]:
-    return DEREGISTRATION, 0, _about(m.handle, m.identifier)
+def _encode_handle_resolution(m: HandleResolution) -> bytes:
+    option = b"" if m.items is None else parameters.encode_items(m.items)
+    return framing.encode(HANDLE_RESOLUTION, 0, parameters.encode_handle(m.handle), option)
 
 
-def _write_registration_response(m: RegistrationResponse) -> tuple[int, int, bytes]:
-    body = _about(m.handle, m.identifier) + _optional_error(m.error, m.tlv)
-    return REGISTRATION_RESPONSE, REJECT if m.reject else 0, body
+def _encode_handle_resolution_response(m: HandleResolutionResponse) -> bytes:
+    policy = b"" if m.policy is None else parameters.encode_policy(m.policy)
+    return framing.encode(
+        HANDLE_RESOLUTION_RESPONSE,
+        0,
+        parameters.encode_handle(m.handle),
+        policy,
+        *map(parameters.encode_element, m.elements),
+        parameters.encode_error(m.error, m.error_data),
+    )
 
 
-def _write_deregistration_response(m: DeregistrationResponse) -> tuple[int, int, bytes]:
-    return DEREGISTRATION_RESPONSE, 0, _about(m.handle, m.identifier) + _optional_error(m.error, m.tlv)
+def _encode_keep_alive(m: EndpointKeepAlive) -> bytes:
+    identifier = b"" if m.identifier is None else parameters.encode_identifier(m.identifier)
+    return framing.encode(
+        ENDPOINT_KEEP_ALIVE,
+        HOME if m.home else 0,
+        _U32.pack(m.registrar),
+        parameters.encode_handle(m.handle),
+        identifier,
+    )
 
 
-def _write_handle_resolution(m: HandleResolution) -> tuple[int, int, bytes]:
-    body = parameters.encode_handle(m.handle)
-    return HANDLE_RESOLUTION, 0, body if m.items is None else body + parameters.encode_items(m.items)
+def _encode_announce(m: ServerAnnounce) -> bytes:
+    return framing.encode(
+        SERVER_ANNOUNCE,
+        0,
+        _U32.pack(m.registrar),
+        *map(parameters.encode_transport, m.transports),
+        parameters.encode_udp_port(m.udp_port),
+    )
 
 
-def _write_handle_resolution_response(m: HandleResolutionResponse) -> tuple[int, int, bytes]:
-    parts = [parameters.encode_handle(m.handle)]
-    if m.policy is not None:
-        parts.append(parameters.encode_policy(m.policy))
-    parts.extend(map(parameters.encode_element, m.elements))
-    parts.append(_optional_error(m.error, m.tlv))
-    return HANDLE_RESOLUTION_RESPONSE, 0, b"".join(parts)
+def _encode_cookie(number: int) -> Callable[[Any], bytes]:
+    def encoder(m: Cookie | CookieEcho) -> bytes:
+        return framing.encode(number, 0, tlv.encode(parameters.COOKIE, m.cookie))
+
+    return encoder
 
 
-def _write_endpoint_keep_alive(m: EndpointKeepAlive) -> tuple[int, int, bytes]:
-    body = U32.pack(m.registrar) + parameters.encode_handle(m.handle)
-    if m.identifier is not None:
-        body += parameters.encode_identifier(m.identifier)
-    return ENDPOINT_KEEP_ALIVE, HOME if m.home else 0, body
+def _encode_business_card(m: BusinessCard) -> bytes:
+    return framing.encode(
+        BUSINESS_CARD,
+        0,
+        parameters.encode_handle(m.handle),
+        parameters.encode_policy(m.policy),
+        *map(parameters.encode_element, m.elements),
+    )
 
 
-def _write_endpoint_keep_alive_ack(m: EndpointKeepAliveAck) -> tuple[int, int, bytes]:
-    return ENDPOINT_KEEP_ALIVE_ACK, 0, _about(m.handle, m.identifier)
+def _encode_error(m: Error) -> bytes:
+    return framing.encode(ERROR, 0, parameters.encode_error(m.error, m.data))
 
 
-def _write_endpoint_unreachable(m: EndpointUnreachable) -> tuple[int, int, bytes]:
-    return ENDPOINT_UNREACHABLE, 0, _about(m.handle, m.identifier)
-
-
-def _write_server_announce(m: ServerAnnounce) -> tuple[int, int, bytes]:
-    body = U32.pack(m.registrar)
-    if m.transport is not None:
-        body += parameters.encode_transport(m.transport)
-    return SERVER_ANNOUNCE, 0, body + parameters.encode_udp_port(m.udp_port)
-
-
-def _write_cookie(m: Cookie) -> tuple[int, int, bytes]:
-    return COOKIE, 0, tlv.encode(parameters.COOKIE, m.cookie)
-
-
-def _write_cookie_echo(m: CookieEcho) -> tuple[int, int, bytes]:
-    return COOKIE_ECHO, 0, tlv.encode(parameters.COOKIE, m.cookie)
-
-
-def _write_business_card(m: BusinessCard) -> tuple[int, int, bytes]:
-    parts = [parameters.encode_handle(m.handle), parameters.encode_policy(m.policy)]
-    parts.extend(map(parameters.encode_element, m.elements))
-    return BUSINESS_CARD, 0, b"".join(parts)
-
-
-def _write_error(m: Error) -> tuple[int, int, bytes]:
-    return ERROR, 0, parameters.encode_error(m.error, m.tlv)
-
-
-def _write_unknown(m: Unknown) -> tuple[int, int, bytes]:
-    return m.type, m.flags, m.body
-
-
-_WRITERS: dict[type, Callable[..., tuple[int, int, bytes]]] = {
-    Registration: _write_registration,
-    Deregistration: _write_deregistration,
-    RegistrationResponse: _write_registration_response,
-    DeregistrationResponse: _write_deregistration_response,
-    HandleResolution: _write_handle_resolution,
-    HandleResolutionResponse: _write_handle_resolution_response,
-    EndpointKeepAlive: _write_endpoint_keep_alive,
-    EndpointKeepAliveAck: _write_endpoint_keep_alive_ack,
-    EndpointUnreachable: _write_endpoint_unreachable,
-    ServerAnnounce: _write_server_announce,
-    Cookie: _write_cookie,
-    CookieEcho: _write_cookie_echo,
-    BusinessCard: _write_business_card,
-    Error: _write_error,
-    Unknown: _write_unknown,
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    Registration: _encode_registration,
+    Deregistration: _encode_named(DEREGISTRATION),
+    RegistrationResponse: _encode_response(REGISTRATION_RESPONSE),
+    DeregistrationResponse: _encode_response(DEREGISTRATION_RESPONSE),
+    HandleResolution: _encode_handle_resolution,
+    HandleResolutionResponse: _encode_handle_resolution_response,
+    EndpointKeepAlive: _encode_keep_alive,
+    EndpointKeepAliveAck: _encode_named(ENDPOINT_KEEP_ALIVE_ACK),
+    EndpointUnreachable: _encode_named(ENDPOINT_UNREACHABLE),
+    ServerAnnounce: _encode_announce,
+    Cookie: _encode_cookie(COOKIE),
+    CookieEcho: _encode_cookie(COOKIE_ECHO),
+    BusinessCard: _encode_business_card,
+    Error: _encode_error,
 }

@@ -1,22 +1,21 @@
-"""ENRP messages: bytes <-> values.
+"""The messages of the Endpoint Handlespace Redundancy Protocol: bytes <-> one class for each.
 
-RFC 5353 section 2 (messages), the takeover suggestion flag of the ENRP takeover draft. Every message begins with
-the identifiers of sender and receiver (0: unknown or all). What to do about a message is decided in the registrar.
+RFC 5353 section 2; the takeover suggestion flag of its draft. `decode` takes what RSPLIB takes, and loopback
+addresses besides. What to do with a message is not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from struct import Struct
-from typing import TypeAlias
+from typing import Any
 
-from . import causes, parameters, tlv
-from .types import DecodeError, PoolElement, ServerInformation
+from . import causes, framing, parameters, tlv
+from .types import DecodeError, PoolElement, ServerInformation, UnknownMessage
 
-PORT = 9901
 PPID = 12
-PRESENCE_GROUP = "239.0.0.51"
+PORT = 9901
 
 PRESENCE = 0x01
 HANDLE_TABLE_REQUEST = 0x02
@@ -29,29 +28,22 @@ INIT_TAKEOVER_ACK = 0x08
 TAKEOVER_SERVER = 0x09
 ERROR = 0x0A
 
-REPLY_REQUIRED = 0x01  # flag R of PRESENCE
-OWN_CHILDREN_ONLY = 0x01  # flag W of HANDLE_TABLE_REQUEST
-REJECT = 0x01  # flag R of HANDLE_TABLE_RESPONSE and LIST_RESPONSE
-MORE = 0x02  # flag M of HANDLE_TABLE_RESPONSE
-TAKEOVER_SUGGESTED = 0x01  # flag T of HANDLE_UPDATE
+REPLY_REQUIRED = 0x01  # PRESENCE
+OWN_CHILDREN = 0x01  # HANDLE_TABLE_REQUEST
+REJECT = 0x01  # both responses
+MORE = 0x02  # HANDLE_TABLE_RESPONSE
+TAKEOVER_SUGGESTED = 0x01  # HANDLE_UPDATE
 
-ADD_PE, DELETE_PE = 0, 1  # actions of HANDLE_UPDATE
+ADD_PE, DELETE_PE = 0, 1
 
-NAMES = {
-    PRESENCE: "Presence", HANDLE_TABLE_REQUEST: "HandleTableRequest", HANDLE_TABLE_RESPONSE: "HandleTableResponse",
-    HANDLE_UPDATE: "HandleUpdate", LIST_REQUEST: "ListRequest", LIST_RESPONSE: "ListResponse",
-    INIT_TAKEOVER: "InitTakeover", INIT_TAKEOVER_ACK: "InitTakeoverAck", TAKEOVER_SERVER: "TakeoverServer",
-    ERROR: "Error",
-}  # fmt: skip
-
-HEADER = Struct(">BBHLL")  # type, flags, length, sender, receiver
-_U32 = Struct(">L")
+_IDS = Struct(">LL")
 _ACTION = Struct(">HH")
+_U32 = Struct(">L")
 
 
 @dataclass(slots=True)
 class Presence:
-    """PRESENCE (RFC 5353 section 2.1). The checksum covers the pool elements that the sender owns."""
+    """PRESENCE (RFC 5353 section 2.1). ``checksum`` covers the elements that the sender owns."""
 
     sender: int
     receiver: int
@@ -62,7 +54,7 @@ class Presence:
 
 @dataclass(slots=True)
 class HandleTableRequest:
-    """HANDLE_TABLE_REQUEST (section 2.2)."""
+    """HANDLE_TABLE_REQUEST (section 2.2). ``own_only``: only elements whose home is the receiver."""
 
     sender: int
     receiver: int
@@ -71,18 +63,18 @@ class HandleTableRequest:
 
 @dataclass(slots=True)
 class HandleTableResponse:
-    """HANDLE_TABLE_RESPONSE (section 2.3): pool elements with their pool handles, in order."""
+    """HANDLE_TABLE_RESPONSE (section 2.3). ``entries`` are (pool handle, pool element) in order."""
 
     sender: int
     receiver: int
-    entries: Sequence[tuple[bytes, PoolElement]] = field(default_factory=list)
+    entries: Sequence[tuple[bytes, PoolElement]] = ()
     reject: bool = False
     more: bool = False
 
 
 @dataclass(slots=True)
 class HandleUpdate:
-    """HANDLE_UPDATE (section 2.4). ``action``: ADD_PE or DELETE_PE; others are kept as they are."""
+    """HANDLE_UPDATE (section 2.4). ``action``: ADD_PE, DELETE_PE or what else came."""
 
     sender: int
     receiver: int
@@ -102,17 +94,17 @@ class ListRequest:
 
 @dataclass(slots=True)
 class ListResponse:
-    """LIST_RESPONSE (section 2.6)."""
+    """LIST_RESPONSE (section 2.6): the registrars that the sender knows."""
 
     sender: int
     receiver: int
-    servers: Sequence[ServerInformation] = field(default_factory=list)
+    servers: Sequence[ServerInformation] = ()
     reject: bool = False
 
 
 @dataclass(slots=True)
 class InitTakeover:
-    """INIT_TAKEOVER (section 2.7)."""
+    """INIT_TAKEOVER (section 2.7). ``target`` is the registrar that seems to be dead."""
 
     sender: int
     receiver: int
@@ -144,21 +136,10 @@ class Error:
     sender: int
     receiver: int
     error: int
-    tlv: bytes = b""
+    data: bytes = b""
 
 
-@dataclass(slots=True)
-class Unknown:
-    """A message of a type that is not known: it is logged, never answered."""
-
-    type: int
-    flags: int
-    body: bytes
-    sender: int = 0
-    receiver: int = 0
-
-
-Message: TypeAlias = (
+Message = (
     Presence
     | HandleTableRequest
     | HandleTableResponse
@@ -169,97 +150,92 @@ Message: TypeAlias = (
     | InitTakeoverAck
     | TakeoverServer
     | Error
-    | Unknown
 )
 
 
 def decode(data: bytes) -> Message:
-    """Return the message in ``data``. DecodeError, and nothing else, if it does not parse."""
-    if len(data) < HEADER.size:
-        raise DecodeError(f"a message of {len(data)} bytes", causes.INVALID_MESSAGE, silent=True)
-    kind, flags, length, sender, receiver = HEADER.unpack_from(data)
-    if length < HEADER.size or length > len(data):
-        raise DecodeError(f"message length {length} of {len(data)}", causes.INVALID_MESSAGE, silent=True)
-    reader = _READERS.get(kind)
-    if reader is None:
-        return Unknown(kind, flags, data[HEADER.size : length], sender, receiver)
-    return reader(data, length, flags, sender, receiver)
+    """Return the message in ``data``. Raises DecodeError, for an unknown type its subclass UnknownMessage."""
+    kind, flags, end = framing.decode(data)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        raise UnknownMessage("ENRP", kind)
+    if end < 12:
+        raise DecodeError("ENRP message without its identifiers", causes.INVALID_MESSAGE, silent=kind == ERROR)
+    sender, receiver = _IDS.unpack_from(data, 4)
+    return decoder(data, flags, end, sender, receiver)
 
 
 def encode(message: Message) -> bytes:
-    """Return the bytes of a message. ValueError if a value cannot be expressed."""
-    kind, flags, body = _WRITERS[type(message)](message)
-    length = HEADER.size + len(body)
-    if length > 0xFFFF:
-        raise ValueError(f"a message of {length} bytes; 65535 is the limit")
-    return HEADER.pack(kind, flags, length, message.sender, message.receiver) + body
+    """Return a message's bytes. ValueError for what has no form; TypeError if it is no message of ENRP."""
+    encoder = _ENCODERS.get(type(message))
+    if encoder is None:
+        raise TypeError(f"{type(message).__name__} is not a message of ENRP")
+    number, flags, parts = encoder(message)
+    return framing.encode(number, flags, _IDS.pack(message.sender, message.receiver), *parts)
 
 
-# Reading. Arguments: the message, its end, the flags, sender and receiver.
-
-_START = HEADER.size
+# Bytes to messages
 
 
-def _presence(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
-    if data[_START : _START + 2] == parameters.SERVER_INFORMATION.to_bytes(2, "big"):
-        raise DecodeError("presence without a checksum", causes.INVALID_MESSAGE)
-    checksum, position = parameters.find_checksum(data, _START, end)
+def _presence(data: bytes, flags: int, end: int, sender: int, receiver: int) -> Presence:
+    checksum, position = parameters.find_checksum(data, 12, end)
     start, stop, position = tlv.find(data, position, end, parameters.SERVER_INFORMATION)
     information = parameters.decode_server(data, start, stop)
     tlv.finish(data, position, end)
     return Presence(sender, receiver, checksum, information, bool(flags & REPLY_REQUIRED))
 
 
-def _handle_table_request(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
-    tlv.finish(data, _START, end)
-    return HandleTableRequest(sender, receiver, bool(flags & OWN_CHILDREN_ONLY))
+def _handle_table_request(data: bytes, flags: int, end: int, sender: int, receiver: int) -> HandleTableRequest:
+    tlv.finish(data, 12, end)
+    return HandleTableRequest(sender, receiver, bool(flags & OWN_CHILDREN))
 
 
-def _checked(element: PoolElement) -> PoolElement:
-    """Check what ENRP asks of a pool element: an ASAP transport and a home registrar."""
+def _registered(element: PoolElement) -> PoolElement:
+    """Check what an element must have between registrars."""
     if element.asap_transport is None:
-        raise DecodeError("pool element without an ASAP transport", causes.INVALID_REGISTRAR_TRANSPORT)
-    if not element.home:
-        raise DecodeError("pool element without a home registrar", causes.INVALID_VALUE)
+        raise DecodeError("pool element without ASAP transport", causes.INVALID_REGISTRAR_TRANSPORT)
+    if element.home == 0:
+        raise DecodeError("pool element without home registrar", causes.INVALID_VALUE)
     return element
 
 
-def _handle_table_response(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
+def _handle_table_response(data: bytes, flags: int, end: int, sender: int, receiver: int) -> HandleTableResponse:
     entries: list[tuple[bytes, PoolElement]] = []
-    handle = b""
-    position = _START
+    handle: bytes | None = None
+    position = 12
     while position < end:
         kind, stop = tlv.header(data, position, end)
-        if kind == parameters.POOL_HANDLE:
+        if kind == parameters.POOL_ELEMENT:
+            if handle is None:
+                raise DecodeError("pool element without a pool handle", causes.INVALID_MESSAGE)
+            entries.append((handle, _registered(parameters.decode_element(data, position + 4, stop))))
+        elif kind == parameters.POOL_HANDLE:
             handle, _ = parameters.find_handle(data, position, end)
-        elif kind == parameters.POOL_ELEMENT:
-            if not handle:
-                raise DecodeError("pool element before a pool handle", causes.INVALID_MESSAGE)
-            entries.append((handle, _checked(parameters.decode_element(data, position + 4, stop))))
         else:
             tlv.unknown(data, position, stop)
         position = (stop + 3) & ~3
     return HandleTableResponse(sender, receiver, entries, bool(flags & REJECT), bool(flags & MORE))
 
 
-def _handle_update(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
-    if end < _START + 4:
+def _handle_update(data: bytes, flags: int, end: int, sender: int, receiver: int) -> HandleUpdate:
+    if end < 16:
         raise DecodeError("handle update without an action", causes.INVALID_MESSAGE)
-    action, _ = _ACTION.unpack_from(data, _START)
-    handle, position = parameters.find_handle(data, _START + 4, end)
+    action, _ = _ACTION.unpack_from(data, 12)
+    handle, position = parameters.find_handle(data, 16, end)
     element, position = parameters.find_element(data, position, end)
     tlv.finish(data, position, end)
-    return HandleUpdate(sender, receiver, action, handle, _checked(element), bool(flags & TAKEOVER_SUGGESTED))
+    suggested = bool(flags & TAKEOVER_SUGGESTED)
+    return HandleUpdate(sender, receiver, action, handle, _registered(element), suggested)
 
 
-def _list_request(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
-    tlv.finish(data, _START, end)
+def _list_request(data: bytes, flags: int, end: int, sender: int, receiver: int) -> ListRequest:
+    tlv.finish(data, 12, end)
     return ListRequest(sender, receiver)
 
 
-def _list_response(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
+def _list_response(data: bytes, flags: int, end: int, sender: int, receiver: int) -> ListResponse:
     servers: list[ServerInformation] = []
-    position = _START
+    position = 12
     while position < end:
         kind, stop = tlv.header(data, position, end)
         if kind == parameters.SERVER_INFORMATION:
@@ -270,53 +246,49 @@ def _list_response(data: bytes, end: int, flags: int, sender: int, receiver: int
     return ListResponse(sender, receiver, servers, bool(flags & REJECT))
 
 
-def _takeover(
-    kind: type[InitTakeover] | type[InitTakeoverAck] | type[TakeoverServer],
-) -> Callable[[bytes, int, int, int, int], Message]:
-    def read(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
-        if end < _START + 4:
+def _targeted(kind: Callable[[int, int, int], Any]) -> Callable[[bytes, int, int, int, int], Any]:
+    def decoder(data: bytes, flags: int, end: int, sender: int, receiver: int) -> Any:
+        if end < 16:
             raise DecodeError("takeover message without a target", causes.INVALID_MESSAGE)
-        tlv.finish(data, _START + 4, end)
-        return kind(sender, receiver, int(_U32.unpack_from(data, _START)[0]))
+        tlv.finish(data, 16, end)
+        return kind(sender, receiver, _U32.unpack_from(data, 12)[0])
 
-    return read
-
-
-def _error(data: bytes, end: int, flags: int, sender: int, receiver: int) -> Message:
-    try:
-        start, stop, _ = tlv.find(data, _START, end, parameters.OPERATION_ERROR)
-        return Error(sender, receiver, *causes.decode(data, start, stop))
-    except DecodeError as error:  # an error message is never answered with another
-        raise DecodeError(str(error), error.cause, silent=True) from None
+    return decoder
 
 
-_READERS: dict[int, Callable[[bytes, int, int, int, int], Message]] = {
+def _error(data: bytes, flags: int, end: int, sender: int, receiver: int) -> Error:
+    return Error(sender, receiver, *parameters.only_error(data, 12, end))
+
+
+_DECODERS: dict[int, Callable[[bytes, int, int, int, int], Message]] = {
     PRESENCE: _presence,
     HANDLE_TABLE_REQUEST: _handle_table_request,
     HANDLE_TABLE_RESPONSE: _handle_table_response,
     HANDLE_UPDATE: _handle_update,
     LIST_REQUEST: _list_request,
     LIST_RESPONSE: _list_response,
-    INIT_TAKEOVER: _takeover(InitTakeover),
-    INIT_TAKEOVER_ACK: _takeover(InitTakeoverAck),
-    TAKEOVER_SERVER: _takeover(TakeoverServer),
+    INIT_TAKEOVER: _targeted(InitTakeover),
+    INIT_TAKEOVER_ACK: _targeted(InitTakeoverAck),
+    TAKEOVER_SERVER: _targeted(TakeoverServer),
     ERROR: _error,
 }
 
 
-# Writing: type, flags and body (after the identifiers) of a message.
+# Messages to bytes: type, flags, what follows the identifiers
+
+_Parts = tuple[int, int, Sequence[bytes]]
 
 
-def _write_presence(m: Presence) -> tuple[int, int, bytes]:
-    body = parameters.encode_checksum(m.checksum) + parameters.encode_server(m.information)
-    return PRESENCE, REPLY_REQUIRED if m.reply_required else 0, body
+def _encode_presence(m: Presence) -> _Parts:
+    flags = REPLY_REQUIRED if m.reply_required else 0
+    return PRESENCE, flags, (parameters.encode_checksum(m.checksum), parameters.encode_server(m.information))
 
 
-def _write_handle_table_request(m: HandleTableRequest) -> tuple[int, int, bytes]:
-    return HANDLE_TABLE_REQUEST, OWN_CHILDREN_ONLY if m.own_only else 0, b""
+def _encode_table_request(m: HandleTableRequest) -> _Parts:
+    return HANDLE_TABLE_REQUEST, OWN_CHILDREN if m.own_only else 0, ()
 
 
-def _write_handle_table_response(m: HandleTableResponse) -> tuple[int, int, bytes]:
+def _encode_table_response(m: HandleTableResponse) -> _Parts:
     parts: list[bytes] = []
     last: bytes | None = None
     for handle, element in m.entries:
@@ -324,50 +296,43 @@ def _write_handle_table_response(m: HandleTableResponse) -> tuple[int, int, byte
             parts.append(parameters.encode_handle(handle))
             last = handle
         parts.append(parameters.encode_element(element))
-    flags = (REJECT if m.reject else 0) | (MORE if m.more else 0)
-    return HANDLE_TABLE_RESPONSE, flags, b"".join(parts)
+    return HANDLE_TABLE_RESPONSE, (REJECT if m.reject else 0) | (MORE if m.more else 0), parts
 
 
-def _write_handle_update(m: HandleUpdate) -> tuple[int, int, bytes]:
-    body = _ACTION.pack(m.action, 0) + parameters.encode_handle(m.handle) + parameters.encode_element(m.element)
-    return HANDLE_UPDATE, TAKEOVER_SUGGESTED if m.takeover_suggested else 0, body
+def _encode_update(m: HandleUpdate) -> _Parts:
+    flags = TAKEOVER_SUGGESTED if m.takeover_suggested else 0
+    handle, element = parameters.encode_handle(m.handle), parameters.encode_element(m.element)
+    return HANDLE_UPDATE, flags, (_ACTION.pack(m.action, 0), handle, element)
 
 
-def _write_list_request(m: ListRequest) -> tuple[int, int, bytes]:
-    return LIST_REQUEST, 0, b""
+def _encode_list_request(m: ListRequest) -> _Parts:
+    return LIST_REQUEST, 0, ()
 
 
-def _write_list_response(m: ListResponse) -> tuple[int, int, bytes]:
-    return LIST_RESPONSE, REJECT if m.reject else 0, b"".join(map(parameters.encode_server, m.servers))
+def _encode_list_response(m: ListResponse) -> _Parts:
+    return LIST_RESPONSE, REJECT if m.reject else 0, tuple(map(parameters.encode_server, m.servers))
 
 
-def _write_takeover(
-    kind: int,
-) -> Callable[[InitTakeover | InitTakeoverAck | TakeoverServer], tuple[int, int, bytes]]:
-    def write(m: InitTakeover | InitTakeoverAck | TakeoverServer) -> tuple[int, int, bytes]:
-        return kind, 0, _U32.pack(m.target)
+def _encode_targeted(number: int) -> Callable[[Any], _Parts]:
+    def encoder(m: InitTakeover | InitTakeoverAck | TakeoverServer) -> _Parts:
+        return number, 0, (_U32.pack(m.target),)
 
-    return write
+    return encoder
 
 
-def _write_error(m: Error) -> tuple[int, int, bytes]:
-    return ERROR, 0, parameters.encode_error(m.error, m.tlv)
+def _encode_error(m: Error) -> _Parts:
+    return ERROR, 0, (parameters.encode_error(m.error, m.data),)
 
 
-def _write_unknown(m: Unknown) -> tuple[int, int, bytes]:
-    return m.type, m.flags, m.body
-
-
-_WRITERS: dict[type, Callable[..., tuple[int, int, bytes]]] = {
-    Presence: _write_presence,
-    HandleTableRequest: _write_handle_table_request,
-    HandleTableResponse: _write_handle_table_response,
-    HandleUpdate: _write_handle_update,
-    ListRequest: _write_list_request,
-    ListResponse: _write_list_response,
-    InitTakeover: _write_takeover(INIT_TAKEOVER),
-    InitTakeoverAck: _write_takeover(INIT_TAKEOVER_ACK),
-    TakeoverServer: _write_takeover(TAKEOVER_SERVER),
-    Error: _write_error,
-    Unknown: _write_unknown,
+_ENCODERS: dict[type, Callable[[Any], _Parts]] = {
+    Presence: _encode_presence,
+    HandleTableRequest: _encode_table_request,
+    HandleTableResponse: _encode_table_response,
+    HandleUpdate: _encode_update,
+    ListRequest: _encode_list_request,
+    ListResponse: _encode_list_response,
+    InitTakeover: _encode_targeted(INIT_TAKEOVER),
+    InitTakeoverAck: _encode_targeted(INIT_TAKEOVER_ACK),
+    TakeoverServer: _encode_targeted(TAKEOVER_SERVER),
+    Error: _encode_error,
 }

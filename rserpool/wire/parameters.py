@@ -165,6 +165,11 @@ def decode_udp_port(data: bytes, position: int, end: int) -> int | None:
     return None
 
 
+def decode_policy(data: bytes, start: int, end: int) -> Policy:
+    """Return the policy in ``data[start:end]``, a parameter's value. DecodeError."""
+    return policies.decode(data, start, end)
+
+
 @lru_cache(maxsize=256)
 def encode_policy(policy: Policy) -> bytes:
     """Return a policy parameter. ValueError for an unknown type."""
@@ -241,9 +246,33 @@ def find_identifier(data: bytes, position: int, end: int) -> tuple[int, int]:
 # The rest
 
 
-def encode_error(code: int, data: bytes = b"") -> bytes:
-    """Return an operation error parameter with one cause."""
-    return tlv.encode(OPERATION_ERROR, causes.encode(code, data))
+def encode_error(code: int | None, data: bytes = b"") -> bytes:
+    """Return an operation error parameter with one cause, nothing for None."""
+    return b"" if code is None else tlv.encode(OPERATION_ERROR, causes.encode(code, data))
+
+
+def find_error(data: bytes, position: int, end: int) -> tuple[int | None, bytes]:
+    """Return code and data of the operation error among the last parameters, ``(None, b"")`` without one."""
+    code, detail = None, b""
+    while position < end:
+        kind, stop = tlv.header(data, position, end)
+        if kind != OPERATION_ERROR:
+            tlv.unknown(data, position, stop)
+        elif code is None:
+            code, detail = causes.decode(data, position + 4, stop)
+        position = (stop + 3) & ~3
+    return code, detail
+
+
+def only_error(data: bytes, position: int, end: int) -> tuple[int, bytes]:
+    """Return code and data of the operation error of an ERROR message; whatever is wrong there is silent."""
+    try:
+        code, detail = find_error(data, position, end)
+    except DecodeError as error:
+        raise DecodeError(str(error), error.cause, error.tlv, silent=True) from None
+    if code is None:
+        raise DecodeError("error message without an operation error", causes.INVALID_MESSAGE, silent=True)
+    return code, detail
 
 
 def encode_server(server: ServerInformation) -> bytes:

@@ -30,6 +30,14 @@ class DecodeError(SctpError):
         self.silent = silent
 
 
+class UnknownMessage(DecodeError):
+    """A message of a type that nobody has defined: to be logged, never answered. ``type`` is the number."""
+
+    def __init__(self, protocol: str, type: int) -> None:
+        super().__init__(f"{protocol} message of unknown type 0x{type:02x}", 2, silent=True)
+        self.type = type
+
+
 @dataclass(slots=True, frozen=True)
 class Transport:
     """A transport parameter: where something is reached (RFC 5354 sections 3.3 to 3.7)."""
