@@ -1,0 +1,85 @@
+"""Running a program: event loop, signals, an end in time, exit status.
+
+SIGINT and SIGTERM cancel the program's main task, whose clean-up (deregistration, closing) may take `GRACE`
+seconds; then the process ends whatever is still open. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+GRACE = 1.6  # seconds from the signal to the end at the latest
+_SIGNALS = ("SIGINT", "SIGTERM")
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's loop where it runs, else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def say_break(number: int) -> None:
+    """Say that a signal ends the program, as RSPLIB's do."""
+    _say(f"\n*** Break ***    Signal #{number}\n")
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except (BrokenPipeError, ValueError):
+        pass
+
+
+def _end_now(status: int) -> None:
+    """Leave without any further clean-up."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            pass
+    os._exit(status)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, int]], *, quiet: bool = False) -> int:
+    """Run ``main`` until it returns its exit status, or a signal ends it (status 0). OSError is for the caller.
+
+    ``quiet``: say nothing about signals.
+    """
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        status = runner.run(_guarded(main, quiet))
+    if not quiet:
+        _say("\nTerminated!")
+    return status
+
+
+async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool) -> int:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(main())
+    signalled: list[int] = []
+
+    def on_signal(number: int) -> None:
+        if signalled:
+            _end_now(128 + number)
+        signalled.append(number)
+        if not quiet:
+            say_break(number)
+        loop.call_later(GRACE, _end_now, 0)
+        task.cancel()
+
+    for name in _SIGNALS:
+        loop.add_signal_handler(getattr(signal, name), on_signal, getattr(signal, name))
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if signalled:
+            return 0
+        raise
