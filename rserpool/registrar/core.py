@@ -17,7 +17,6 @@ from typing import Any
 
 from rserpool.registrar import heartbeat, presence, registrations, tables, takeover, updates
 from rserpool.registrar.actions import ASAP, ENRP, Action, Multicast
-from rserpool.registrar.addresses import is_local
 from rserpool.registrar.config import UDP_PORT, RegistrarConfig
 from rserpool.registrar.state import (
     ASAP_CYCLE,
@@ -34,6 +33,7 @@ from rserpool.registrar.state import (
     log,
 )
 from rserpool.registrar.statistics import Statistics
+from rserpool.scopes import is_local
 from rserpool.wire import asap, enrp
 from rserpool.wire.types import DecodeError
 

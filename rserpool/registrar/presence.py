@@ -6,7 +6,6 @@ Tables are `tables`'s, the death of a peer is `takeover`'s.
 from __future__ import annotations
 
 from rserpool.registrar import heartbeat, tables, takeover
-from rserpool.registrar.addresses import usable
 from rserpool.registrar.config import UDP_PORT
 from rserpool.registrar.state import (
     ACTION,
@@ -17,6 +16,7 @@ from rserpool.registrar.state import (
     State,
     log,
 )
+from rserpool.scopes import usable
 from rserpool.wire import enrp
 from rserpool.wire.types import SCTP, ServerInformation, Transport
 

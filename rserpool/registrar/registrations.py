@@ -11,10 +11,10 @@ from dataclasses import replace
 from rserpool.handlespace import Element, Incompatible
 from rserpool.registrar import updates
 from rserpool.registrar.actions import ASAP, Abort
-from rserpool.registrar.addresses import usable
 from rserpool.registrar.config import MAX_ANSWER_ITEMS
 from rserpool.registrar.distance import with_distance
 from rserpool.registrar.state import ACTION, Link, State, log
+from rserpool.scopes import usable
 from rserpool.wire import asap, causes
 from rserpool.wire.types import SCTP, PoolElement, Transport
 

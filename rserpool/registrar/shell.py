@@ -17,10 +17,10 @@ from ipaddress import IPv6Address, ip_address
 from pysocketapi import constants as c
 from pysocketapi.aio import Message, SctpEndpoint, SocketOptions, Transport, open_endpoint
 from pysocketapi.notifications import AssocChange, Notification, PeerAddrChange, ShutdownEvent
+from rserpool.multicast import Interface, Receiver, Sender, announcing, host_addresses, interfaces
 from rserpool.registrar.actions import ASAP, ENRP, Abort, Action, Multicast, Send, SendTo
 from rserpool.registrar.config import UDP_PORT, RegistrarConfig
 from rserpool.registrar.core import Registrar
-from rserpool.registrar.multicast import Interface, Receiver, Sender, announcing, host_addresses, interfaces
 from rserpool.registrar.state import Host, log
 
 PPID = {ASAP: 11, ENRP: 12}

@@ -13,10 +13,10 @@ from random import Random
 from rserpool.handlespace import Element, Handlespace, TimerQueue
 from rserpool.handlespace.space import Position
 from rserpool.registrar.actions import ASAP, ENRP, Action, Send, SendTo
-from rserpool.registrar.addresses import is_local, narrow_record, usable
 from rserpool.registrar.config import UDP_PORT, RegistrarConfig, StaticPeer
 from rserpool.registrar.limits import RateLimit
 from rserpool.registrar.statistics import Statistics
+from rserpool.scopes import is_local, narrow_record, usable
 from rserpool.wire.types import SCTP, PoolElement, ServerInformation, Transport
 
 log = logging.getLogger("rserpool.registrar")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from rserpool.handlespace import Element, Incompatible
 from rserpool.registrar.actions import ENRP
-from rserpool.registrar.addresses import narrow_record
 from rserpool.registrar.distance import with_distance
 from rserpool.registrar.state import ACTION, Link, State, log
+from rserpool.scopes import narrow_record
 from rserpool.wire import asap, enrp
 from rserpool.wire.types import PoolElement
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from rserpool.handlespace import policies as p
-from rserpool.registrar.addresses import is_local, narrow_record, scope, usable
 from rserpool.registrar.config import PROFILES, RegistrarConfig, with_profile
 from rserpool.registrar.distance import distance, with_distance
 from rserpool.registrar.limits import BUCKETS, RateLimit, bucket_of
+from rserpool.scopes import is_local, narrow_record, scope, usable
 from rserpool.wire.types import SCTP, Policy, PoolElement, Transport
 
 

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 
 import ifaddr
 
-from rserpool.registrar.addresses import LINK_LOCAL, LOOPBACK, scope
+from rserpool.scopes import LINK_LOCAL, LOOPBACK, scope
 
 MAX_DATAGRAM = 65536
 
