@@ -16,13 +16,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import constants as c
 from .. import structures as s
 from ..addresses import canonical, for_family
 from ..message import Message
-from ..notifications import Notification, PartialDeliveryEvent
+from ..notifications import AssocChange, Notification, PartialDeliveryEvent
 from ..options import OPTIONS
 from . import kernel_linux as layout
 from .contract import PENDING, Received
@@ -30,6 +31,7 @@ from .contract import PENDING, Received
 _SCTP = c.IPPROTO_SCTP
 _BINDX_ADD, _BINDX_REM, _PEELOFF = 100, 101, 102
 _PEER_ADDRS, _LOCAL_ADDRS, _CONNECTX3 = 108, 109, 111
+_ADDRESSES = (_PEER_ADDRS, _LOCAL_ADDRS)
 _WHOLE = 1 << 18  # bytes asked for in one recvmsg; longer messages come in parts
 _ANCILLARY = socket.CMSG_SPACE(32) * 3
 _RCVINFO = struct.Struct("=HHH2xIIIIi")
@@ -60,12 +62,18 @@ class KernelChannel:
         self._held: list[Message | Notification] = []
         self._next: s.NxtInfo | None = None
         self._nxtinfo = False
+        self._begun = sock is not None  # one-to-one: there is or was an association
+        self._hides_changes = not one_to_many  # SCTP_ASSOC_CHANGE is on for our own sake
+        self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._read_wake: Callable[[], None] | None = None
         self._write_wakes: list[Callable[[], None]] = []
         try:
             self.sock.setblocking(False)
             self.sock.setsockopt(_SCTP, c.SCTP_RECVRCVINFO, 1)
+            if not one_to_many:
+                # Linux does not wake a reader when an association ends that this side shut down; this does.
+                self._kernel_event(c.SCTP_ASSOC_CHANGE, True, 0)
             if family == socket.AF_INET6 and sock is None:
                 with contextlib.suppress(OSError):
                     self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -117,6 +125,7 @@ class KernelChannel:
         packed = ctypes.create_string_buffer(self._packed(hosts, port))
         argument = struct.pack("@iiP", 0, len(packed) - 1, ctypes.addressof(packed))
         number, answer = self._getsockopt(_CONNECTX3, argument)
+        self._begun = True
         if number and number != errno.EINPROGRESS:
             raise _fail(number)
         return int(struct.unpack_from("=i", answer)[0])
@@ -189,6 +198,8 @@ class KernelChannel:
         authinfo: s.AuthInfo | None = None,
     ) -> bool:
         """See contract."""
+        if not self.one_to_many and flags & (c.SCTP_EOF | c.SCTP_ABORT):
+            return self._send_end(data, stream, ppid, flags, context, prinfo)
         try:
             info = _SNDINFO.pack(stream, flags, layout.htonl(ppid), context, assoc_id)
         except struct.error as error:
@@ -201,11 +212,29 @@ class KernelChannel:
         buffers = [data] if data else []
         try:
             if address is not None:
+                self._begun = True
                 self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL, self._sockaddr(*address))
             else:
                 self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return False
+        return True
+
+    def _send_end(
+        self, data: bytes, stream: int, ppid: int, flags: int, context: int, prinfo: s.PrInfo | None
+    ) -> bool:
+        """Do what Linux refuses on one-to-one sockets (EINVAL): the EOF and ABORT flags.
+
+        Only close can abort there, so the reason is lost and the descriptor gone.
+        """
+        if flags & c.SCTP_ABORT:
+            self.sock.getpeername()  # ENOTCONN
+            self.set_linger(True, 0)
+            self.close()
+            return True
+        if data and not self.send(data, stream, ppid, flags & ~c.SCTP_EOF, context, 0, None, prinfo):
+            return False
+        self.sock.shutdown(socket.SHUT_WR)
         return True
 
     def recv(self, limit: int = 0, peek: bool = False) -> Received:
@@ -217,11 +246,22 @@ class KernelChannel:
             try:
                 data, ancillary, flags, source = self.sock.recvmsg(limit or _WHOLE, _ANCILLARY, look)
             except BlockingIOError:
+                if self._ended:
+                    return None
+                if not self._begun and not self.one_to_many:
+                    # Linux would wait for ever; TCP and userland say ENOTCONN.
+                    raise _fail(errno.ENOTCONN) from None
                 return PENDING
             if flags & c.MSG_NOTIFICATION:
                 if peek and not flags & socket.MSG_EOR:
                     data, ancillary, flags, source = self.sock.recvmsg(_WHOLE, _ANCILLARY, look)
                 notification = self._notification(data, flags)
+                if type(notification) is AssocChange and not self.one_to_many:
+                    self._ended = notification.state == c.SCTP_SHUTDOWN_COMP
+                    if self._hides_changes:
+                        if peek:
+                            self.sock.recvmsg(_WHOLE, _ANCILLARY)
+                        continue
                 if type(notification) is PartialDeliveryEvent:
                     self._parts.pop((notification.assoc_id, notification.stream), None)
                 if notification is not None:
@@ -287,14 +327,28 @@ class KernelChannel:
     # -- options -----------------------------------------------------------------------------------------------
 
     def _getsockopt(self, option: int, argument: bytes) -> tuple[int, bytes]:
-        """Call getsockopt with a structure handed in; return (errno or 0, its bytes)."""
+        """Call getsockopt with a structure handed in; return (errno or 0, its bytes).
+
+        The size of an answer with addresses is too small by its own header (Linux, SCTP_GET_LOCAL_ADDRS): 8 more
+        bytes are returned.
+        """
         buffer = ctypes.create_string_buffer(argument, len(argument))
         size = ctypes.c_uint(len(argument))
         result = _library().getsockopt(self.sock.fileno(), _SCTP, option, buffer, ctypes.byref(size))
-        return (ctypes.get_errno() if result < 0 else 0), buffer.raw[: max(size.value, 8)]
+        return (ctypes.get_errno() if result < 0 else 0), buffer.raw[
+            : size.value + 8 if option in _ADDRESSES else max(size.value, 8)
+        ]
 
     def subscribe(self, type_: int, on: bool, assoc_id: int = 0) -> None:
         """See contract."""
+        if type_ == c.SCTP_ASSOC_CHANGE and not self.one_to_many:
+            self._hides_changes = not on
+        else:
+            self._kernel_event(type_, on, assoc_id)
+
+    def _kernel_event(self, type_: int, on: bool, assoc_id: int) -> None:
+        if self.one_to_many and assoc_id == c.SCTP_FUTURE_ASSOC:
+            assoc_id = c.SCTP_ALL_ASSOC  # those that are there too
         self.sock.setsockopt(_SCTP, c.SCTP_EVENT, layout.pack(s.Event(assoc_id, type_, on)))
 
     def getopt(self, option: int, value: Any = None) -> Any:
@@ -310,7 +364,13 @@ class KernelChannel:
         number, answer = self._getsockopt(option, argument.ljust(layout.size_of(known.type), b"\0"))
         if number:
             raise _fail(number)
-        return layout.unpack(known.type, answer)
+        result = layout.unpack(known.type, answer)
+        if self._hides_changes:
+            if option == c.SCTP_EVENTS:
+                result.association = False
+            elif option == c.SCTP_EVENT and result.type == c.SCTP_ASSOC_CHANGE:
+                result.on = False
+        return result
 
     def _assoc_ids(self) -> tuple[int, ...]:
         number, answer = self._getsockopt(c.SCTP_GET_ASSOC_ID_LIST, bytes(layout.size_of(s.AssocIds)))
@@ -328,6 +388,12 @@ class KernelChannel:
             return  # always on here: messages are described by it
         if option == c.SCTP_RECVNXTINFO:
             self._nxtinfo = bool(value)
+        if option == c.SCTP_EVENT:
+            self.subscribe(value.type, value.on, value.assoc_id)
+            return
+        if option == c.SCTP_EVENTS and not self.one_to_many:
+            self._hides_changes = not value.association
+            value = replace(value, association=True)
         self.sock.setsockopt(_SCTP, option, layout.pack(value, self.family))
 
     def get_buffer(self, option: int) -> int:
