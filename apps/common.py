@@ -6,10 +6,15 @@ The settings of the pool element and pool user side are made of `LIBRARY`'s valu
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
 from pysocketapi.transport import HUBS, KINDS, Transport, resolve_transport, set_default_transport
 
 from . import logs
-from .options import Group, Option, Values
+from .options import Group, Option, Program, Values, command_line, fail
+from .runtime import go_to_background, run
 from .values import address, address_or, choice, identifier, integer, milliseconds, switch, text
 
 ASAP_PORT = 3863
@@ -79,9 +84,50 @@ def transport_of(values: Values) -> Transport:
     return Transport(values.transport, values.udp_port, values.hub, values.pcap)
 
 
-def set_up(values: Values) -> str:
-    """Begin logging, make the transport of the options the default one; return the line that says which it is."""
-    logs.begin(values.loglevel if not values.logquiet else 0, values.logfile, values.logappend, values.logcolor)
-    transport = transport_of(values)
-    set_default_transport(transport)
-    return f"Transport: {resolve_transport(transport)[1]}"
+def parse_command_line(program: Program, words: Sequence[str]) -> Values | int:
+    """Parse a command line and begin logging; an exit status where there is nothing to run."""
+    values = command_line(program, words)
+    if isinstance(values, int):
+        return values
+    level = 0 if values.logquiet else values.loglevel
+    try:
+        logs.begin(level, values.logfile, values.logappend, values.logcolor)
+    except OSError as error:
+        return fail(program, f"cannot write the log: {error}")
+    return values
+
+
+def launch(program: Program, values: Values, work: Callable[[str], Coroutine[Any, Any, int]]) -> int:
+    """Run ``work(line)``, where line says which transport was taken and why; return the exit status.
+
+    What keeps it from running is told to the user, with what to do about it.
+    """
+    quiet = bool(getattr(values, "quiet", False))
+    pid_file = getattr(values, "daemonpidfile", None)
+    try:
+        transport = transport_of(values)
+        line = f"Transport: {resolve_transport(transport)[1]}"
+        set_default_transport(transport)
+        if pid_file is not None and not go_to_background(pid_file):
+            return 0
+        return run(lambda: work(line), quiet=quiet)
+    except OSError as error:
+        return fail(program, _reason(error), _ADVICE.get(error.errno or 0, ""))
+    except ValueError as error:
+        return fail(program, str(error))
+
+
+def _reason(error: OSError) -> str:
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return error.strerror or str(error)
+
+
+_ADVICE = {
+    errno.EADDRINUSE: "Another program has this port. Choose another one, or leave it out for a free one;\n"
+    "a UDP port of this program's own is set by -udp-port=PORT (0: any).",
+    errno.EADDRNOTAVAIL: "This host does not have that address; `ip address` lists those that it has.",
+    errno.EACCES: "Ports below 1024 need privileges; choose a larger one.",
+    errno.EPROTONOSUPPORT: "The kernel has no SCTP; use -transport=userland.",
+    errno.ESOCKTNOSUPPORT: "The kernel has no SCTP; use -transport=userland.",
+}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 GRACE = 1.6  # seconds from the signal to the end at the latest
@@ -83,3 +84,34 @@ async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool) ->
         if signalled:
             return 0
         raise
+
+
+async def in_cycles(work: Callable[[], Awaitable[int]], uptime: float | None, downtime: float | None) -> int:
+    """Run ``work``; with a mean up time in seconds, end it after a random time, pause likewise, and so on."""
+    if uptime is None:
+        return await work()
+    while True:
+        try:
+            async with asyncio.timeout(random.expovariate(1 / uptime)):
+                return await work()
+        except TimeoutError:
+            await asyncio.sleep(random.expovariate(1 / (downtime or uptime)))
+
+
+def go_to_background(pid_file: str) -> bool:
+    """Fork; the parent writes the child's process number to a file and gets False, the child goes on with True.
+
+    Raises OSError if the file cannot be written; then there is no child.
+    """
+    with open(pid_file, "w", encoding="ascii") as file:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child:
+            file.write(f"{child}\n")
+            return False
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    return True

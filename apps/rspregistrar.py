@@ -1,0 +1,266 @@
+"""rspregistrar: a registrar (RFC 5352, RFC 5353) with RSPLIB's options and output.
+
+The registrar itself is `rserpool.registrar`; here are its command line and what it prints.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rserpool.registrar.config import (
+    ASAP_ANNOUNCE,
+    ENRP_ANNOUNCE,
+    ENRP_PORT,
+    PROFILES,
+    RegistrarConfig,
+    StaticPeer,
+    with_profile,
+)
+from rserpool.registrar.shell import RegistrarShell, open_registrar
+from rserpool.registrar.state import log
+
+from .common import CSP, LOGGING, TRANSPORT, launch, parse_command_line
+from .logs import Output
+from .options import Group, Option, Program, Values, version
+from .runtime import in_cycles
+from .values import Address, address, address_or, choice, identifier, integer, milliseconds, real, seconds, text
+
+_WORDS = ("auto", "off", "none")
+_SCOPES = {"auto": "site-local; loopback within this host", "loopback": "loopback",
+           "sitelocal": "site-local", "global": "global"}  # fmt: skip
+
+PROGRAM = Program(
+    "rspregistrar",
+    "A registrar: keeps the handlespace of an operation scope, tells pool users the pool elements to use, watches "
+    "the pool elements, and shares all that with the other registrars.",
+    (
+        Group(
+            "Registrar",
+            (
+                Option("identifier", "the registrar's identifier", identifier(32), metavar="ID", shown="random"),
+                Option("profile", "timers to begin with: RSPLIB's, RFC 5353's, or fast ones for experiments",
+                       choice(*PROFILES), "rsplib", "|".join(PROFILES)),
+                Option("quiet", "no start-up text, no final line"),
+                Option("daemonpidfile", "run in the background; write the process number to this file", text,
+                       metavar="FILE"),
+                Option("uptime", "failure test: run for a random time with this mean", seconds(0.001),
+                       metavar="S"),
+                Option("downtime", "failure test: pause for a random time with this mean", seconds(0.001),
+                       metavar="S"),
+            ),
+        ),
+        Group(
+            "Addresses",
+            (
+                Option("asap", "where pool elements and pool users connect to", address_or(0, "auto"), "auto",
+                       "auto|ADDRESS[:PORT]"),
+                Option("enrp", "where other registrars connect to", address_or(0, "auto"), "auto",
+                       "auto|ADDRESS[:PORT]"),
+                Option("asapannounce", "where to announce this registrar", address_or(ASAP_ANNOUNCE[1], *_WORDS),
+                       "auto", "auto|off|GROUP[:PORT]", shown=f"auto: {ASAP_ANNOUNCE[0]}:{ASAP_ANNOUNCE[1]}"),
+                Option("enrpannounce", "where registrars find each other", address_or(ENRP_ANNOUNCE[1], *_WORDS),
+                       "auto", "auto|off|GROUP[:PORT]", shown=f"auto: {ENRP_ANNOUNCE[0]}:{ENRP_ANNOUNCE[1]}",
+                       old=("enrpmulticast",)),
+                Option("announcettl", "TTL of announces", integer(1, 255), "30", "1..255"),
+                Option("peer", "another registrar's ENRP address", address(ENRP_PORT),
+                       metavar="ADDRESS[:PORT[/UDP]]", repeat=True),
+                Option("minaddressscope", "smallest scope of addresses that are registered; auto: site-local, but "
+                       "loopback among programs of this host", choice(*_SCOPES), "auto", "|".join(_SCOPES)),
+                Option("disable-ipv6", "use IPv4 only"),
+                Option("autoclosetimeout", "close associations that are idle so long", seconds(5, 1_000_000),
+                       "300", "S"),
+            ),
+        ),
+        Group(
+            "ASAP",
+            (
+                Option("serverannouncecycle", "time between announces", milliseconds(100, 60_000), "1000", "MS"),
+                Option("endpointkeepalivetransmissioninterval", "time between keep-alives to a pool element",
+                       milliseconds(300, 300_000), "5000", "MS"),
+                Option("endpointkeepalivetimeoutinterval", "time to answer one", milliseconds(100, 60_000), "5000",
+                       "MS"),
+                Option("maxbadpereports", "a pool element is removed after so many reports", integer(1, 2**32 - 1),
+                       "3", "N"),
+                Option("distancestep", "delays are rounded to it", integer(1, 1_000_000), "50", "MS"),
+                Option("maxincrement", "pool elements moved back by a selection, 0: as the policy has it",
+                       integer(0, 2**32 - 1), "0", "N"),
+                Option("maxhresitems", "pool elements in an answer", integer(1, 128), "3", "N"),
+                Option("maxhrrate", "handle resolutions per second, pool user and pool, -1: no limit",
+                       real(-1, 1e9), "-1", "R"),
+                Option("maxeurate", "unreachability reports per second, pool user and pool, -1: no limit",
+                       real(-1, 1e9), "-1", "R"),
+            ),
+        ),
+        Group(
+            "ENRP",
+            (
+                Option("peerheartbeatcycle", "time between presences", milliseconds(100, 300_000), "2444", "MS"),
+                Option("peermaxtimelastheard", "a silent peer is asked after", milliseconds(100, 300_000), "5000",
+                       "MS"),
+                Option("peermaxtimenoresponse", "and taken over after", milliseconds(100, 60_000), "5000", "MS"),
+                Option("mentordiscoverytimeout", "time to look for a mentor", milliseconds(100, 60_000), "5000",
+                       "MS", old=("mentorhuntinterval", "mentorhunttimeout")),
+                Option("takeoverexpiryinterval", "time for a takeover", milliseconds(100, 60_000), "5000", "MS"),
+                Option("supporttakeoversuggestion", "send and honour takeover suggestions"),
+                Option("maxelementsperhtrequest", "pool elements in a part of the handle table", integer(1, 1024),
+                       "128", "N"),
+            ),
+        ),
+        TRANSPORT,
+        LOGGING,
+        CSP,
+    ),
+    examples=(
+        ("rspregistrar", "Announces itself by multicast; everything else finds it."),
+        ("rspregistrar -asap=127.0.0.1:3863 -asapannounce=off", "At a fixed place, without multicast."),
+    ),
+)  # fmt: skip
+
+# Option -> field of RegistrarConfig, for those that are set as they are.
+FIELDS = {
+    "announcettl": "announce_ttl",
+    "autoclosetimeout": "autoclose",
+    "minaddressscope": "min_address_scope",
+    "serverannouncecycle": "server_announce_cycle",
+    "endpointkeepalivetransmissioninterval": "keepalive_interval",
+    "endpointkeepalivetimeoutinterval": "keepalive_timeout",
+    "maxbadpereports": "max_bad_reports",
+    "distancestep": "distance_step",
+    "maxincrement": "max_increment",
+    "maxhresitems": "max_answer_items",
+    "maxhrrate": "max_resolution_rate",
+    "maxeurate": "max_report_rate",
+    "peerheartbeatcycle": "heartbeat_cycle",
+    "peermaxtimelastheard": "max_last_heard",
+    "peermaxtimenoresponse": "max_no_response",
+    "mentordiscoverytimeout": "mentor_timeout",
+    "takeoverexpiryinterval": "takeover_timeout",
+    "supporttakeoversuggestion": "takeover_suggestion",
+    "maxelementsperhtrequest": "max_table_items",
+}
+
+
+def _group(value: Address | str, default: tuple[str, int]) -> tuple[str, int] | None:
+    if isinstance(value, str):
+        return default if value == "auto" else None
+    return value.addresses[0], value.port
+
+
+def _endpoint(value: Address | str, ipv4_only: bool) -> tuple[tuple[str, ...], int]:
+    if isinstance(value, str):
+        return (("0.0.0.0",) if ipv4_only else ()), 0
+    return value.addresses, value.port
+
+
+def config_of(values: Values) -> RegistrarConfig:
+    """The registrar's settings; a profile's timers give way to what is set by name."""
+    config = with_profile(RegistrarConfig(), values.profile)
+    for option, field in FIELDS.items():
+        if option in values.given:
+            setattr(config, field, getattr(values, option))
+    config.identifier = values.identifier or 0
+    config.asap_addresses, config.asap_port = _endpoint(values.asap, values.disable_ipv6)
+    config.enrp_addresses, config.enrp_port = _endpoint(values.enrp, values.disable_ipv6)
+    config.asap_announce = _group(values.asapannounce, ASAP_ANNOUNCE)
+    config.enrp_announce = _group(values.enrpannounce, ENRP_ANNOUNCE)
+    config.peers = tuple(StaticPeer(p.addresses, p.port or ENRP_PORT, p.udp_port or 9899) for p in values.peer)
+    return config
+
+
+def _ms(value: float) -> str:
+    return f"{value * 1000:.0f}ms"
+
+
+def _rate(value: float) -> str:
+    return "unlimited" if value <= 0 else f"{value:g}/s"
+
+
+def _announce(group: tuple[str, int] | None) -> str:
+    return "(none)" if group is None else f"{{{group[0]}}} {group[1]}/UDP"
+
+
+def _place(addresses: tuple[str, ...], port: int) -> str:
+    return f"{{{', '.join(addresses) or '::'}}} {port}/SCTP"
+
+
+def start_text(config: RegistrarConfig, ident: int, asap_port: int, enrp_port: int, transport: str, daemon: bool
+               ) -> list[str]:  # fmt: skip
+    """The text at the start, in RSPLIB's form."""
+    title = f"The {version()} Registrar"
+    rows: list[tuple[str, str]] = [
+        ("Server ID", f"${ident:08x}"),
+        ("ASAP Address", _place(config.asap_addresses, asap_port)),
+        ("ENRP Address", _place(config.enrp_addresses, enrp_port)),
+        ("ASAP Announce Address", _announce(config.asap_announce)),
+        ("ENRP Announce Address", _announce(config.enrp_announce)),
+        ("ASAP/ENRP Announce TTL", str(config.announce_ttl)),
+        ("Auto-Close Timeout", f"{config.autoclose:g}s"),
+        ("Min Address Scope", _SCOPES[config.min_address_scope]),
+        ("Daemon Mode", "on" if daemon else "off"),
+    ]
+    blocks: list[tuple[str, list[tuple[str, str]]]] = [
+        ("ASAP Parameters", [
+            ("Distance Step", f"{config.distance_step}ms"),
+            ("Max Bad PE Reports", str(config.max_bad_reports)),
+            ("Server Announce Cycle", _ms(config.server_announce_cycle)),
+            ("Endpoint Keep Alive Transmission Interval", _ms(config.keepalive_interval)),
+            ("Endpoint Keep Alive Timeout Interval", _ms(config.keepalive_timeout)),
+            ("Max Increment", str(config.max_increment)),
+            ("Max Handle Resolution Items (MaxHResItems)", str(config.max_answer_items)),
+        ]),
+        ("ENRP Parameters", [
+            ("Peer Heartbeat Cycle", _ms(config.heartbeat_cycle)),
+            ("Peer Max Time Last Heard", _ms(config.max_last_heard)),
+            ("Peer Max Time No Response", _ms(config.max_no_response)),
+            ("Max Elements per Handle Table Request", str(config.max_table_items)),
+            ("Mentor Hunt Timeout", _ms(config.mentor_timeout)),
+            ("Takeover Expiry Interval", _ms(config.takeover_timeout)),
+            ("Support for Takeover Suggestion", "on" if config.takeover_suggestion else "off"),
+        ]),
+        ("Security Parameters", [
+            ("Max Handle Resolution Rate", _rate(config.max_resolution_rate)),
+            ("Max Endpoint Unreachable Rate", _rate(config.max_report_rate)),
+        ]),
+    ]  # fmt: skip
+    lines = [title, "=" * len(title), ""]
+    lines += [f"{name + ':':<24}{value}" for name, value in rows]
+    lines += [f"{transport.partition(': ')[0] + ':':<24}{transport.partition(': ')[2]}", ""]
+    for name, block in blocks:
+        lines.append(f"{name}:")
+        lines += [f"   {key + ':':<45}{value}" for key, value in block]
+    return [*lines, ""]
+
+
+async def serve(values: Values, config: RegistrarConfig, transport: str, out: Output) -> int:
+    """Run the registrar until it is cancelled."""
+    shell: RegistrarShell = await open_registrar(config)
+    try:
+        if not values.quiet:
+            for line in start_text(config, shell.registrar.identifier, shell.asap.port, shell.enrp.port, transport,
+                                   values.daemonpidfile is not None):  # fmt: skip
+                out.line(line)
+        log.info("Registrar started. Going into initialization phase...")
+        await shell.run()
+    finally:
+        await shell.close()
+    return 0
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the program with these command line words; return its exit status."""
+    values = parse_command_line(PROGRAM, words)
+    if isinstance(values, int):
+        return values
+    config = config_of(values)
+    out = Output()
+
+    async def work(transport: str) -> int:
+        return await in_cycles(lambda: serve(values, config, transport, out), values.uptime, values.downtime)
+
+    return launch(PROGRAM, values, work)
+
+
+def run() -> int:
+    """The installed program."""
+    return main(sys.argv[1:])
