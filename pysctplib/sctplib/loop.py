@@ -17,6 +17,7 @@ from .notifications import deliver
 from .timers import next_due, run_due
 
 MAX_WAIT = 1.0  # seconds; a turn ends at the latest then
+CONGESTED_WAIT = 0.001  # seconds until the next attempt to send what the system's buffer had no room for
 
 
 def _nothing(data: Any) -> None:
@@ -61,7 +62,8 @@ def _timeout(lib: Library) -> float:
     if lib.always_ready or lib.pending:
         return 0.0
     times = [t for t in (lib.stack.deadline(), next_due(lib)) if t is not None]
-    return max(0.0, min([lib.now() + MAX_WAIT, *times]) - lib.now())
+    limit = CONGESTED_WAIT if lib.stack.carrier.congested else MAX_WAIT
+    return max(0.0, min([lib.now() + limit, *times]) - lib.now())
 
 
 def _wait(

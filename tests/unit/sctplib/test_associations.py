@@ -19,6 +19,7 @@ from pysctplib.sctplib import (
     sctp_getPrimary,
     sctp_getSrttReport,
     sctp_getUdpPort,
+    sctp_receive,
     sctp_registerInstance,
     sctp_requestHeartbeat,
     sctp_send,
@@ -26,6 +27,7 @@ from pysctplib.sctplib import (
     sctp_setFailureThreshold,
     sctp_setPrimary,
     sctp_shutdown,
+    sctp_unregisterInstance,
 )
 from pysctplib.sctplib import constants as c
 from pysctplib.wire import chunks, packet
@@ -197,6 +199,36 @@ def test_error_chunks_of_the_peer_are_told(with_peer):
     peer.association.touch()
     pump(lambda: user.told("communicationErrorNotif"), peer=peer)
     assert user.told("communicationErrorNotif") == [(association, 1, None)]
+
+
+def test_many_instances_and_associations_in_one_process(lib):
+    """Every client instance with every server instance; all echo, all end, nothing is left."""
+    servers, clients = [User() for _ in range(10)], [User() for _ in range(20)]
+
+    def echo(association, stream, length, ssn, tsn, ppid, *_):
+        assert sctp_send(association, stream, sctp_receive(association, stream, length)[1], ppid) == 0
+
+    def ask(association, *rest):
+        assert sctp_send(association, association % 10, b"%d" % association, association) == 0
+        return rest[-1]
+
+    def compare(association, stream, length, ssn, tsn, ppid, unordered, ulp_data):
+        data = sctp_receive(association, stream, length)[1]
+        assert (data, stream, ppid) == (b"%d" % association, association % 10, association)
+        sctp_shutdown(association)
+
+    for user in servers:
+        user.replies["dataArriveNotif"] = echo
+    for user in clients:
+        user.replies["communicationUpNotif"] = ask
+        user.replies["dataArriveNotif"] = compare
+    for user in (*servers, *clients):
+        user.replies["shutdownCompleteNotif"] = lambda association, *_: sctp_deleteAssociation(association)
+    names = [client.connect(server.port) for client in clients for server in servers]
+    assert len(set(names)) == 200
+    everybody = (*servers, *clients)
+    pump(lambda: sum(len(user.told("shutdownCompleteNotif")) for user in everybody) == 400, 30)
+    assert [sctp_unregisterInstance(user.instance) for user in everybody] == [0] * 30
 
 
 # Paths
