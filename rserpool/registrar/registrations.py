@@ -73,7 +73,7 @@ def registration(state: State, link: Link, message: asap.Registration, now: floa
     state.keepalive_timeouts.cancel(element)
     state.keepalives.arm(element, now + state.config.keepalive_interval)
     log.log(ACTION, "%s %r", "Registered" if new else "Re-registered", element)
-    updates.announce(state, element, updates.ADD)
+    updates.announce(state, element, updates.ADD, suggest=True)
     state.send(link, asap.encode(asap.RegistrationResponse(message.handle, identifier)))
 
 

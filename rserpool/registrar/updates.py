@@ -15,8 +15,8 @@ from rserpool.wire.types import PoolElement
 ADD, DELETE = 0, 1
 
 
-def announce(state: State, element: Element, action: int) -> None:
-    """HANDLE_UPDATE to every peer that knows the element or should."""
+def announce(state: State, element: Element, action: int, *, suggest: bool = False) -> None:
+    """HANDLE_UPDATE to every peer that knows the element or should; ``suggest``: one may take it over."""
     if not state.peers and not state.statics:
         return
     encoded: dict[bool, bytes | None] = {}  # one form for this host, one for others
@@ -28,7 +28,7 @@ def announce(state: State, element: Element, action: int) -> None:
         if data is not None:
             state.statistics.handle_updates += 1
             state.send_peer(peer, data)
-    if action == ADD and state.config.takeover_suggestion:
+    if suggest and state.config.takeover_suggestion:
         _suggest_takeover(state, element)
 
 
