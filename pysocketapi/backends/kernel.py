@@ -257,7 +257,7 @@ class KernelChannel:
                     data, ancillary, flags, source = self.sock.recvmsg(_WHOLE, _ANCILLARY, look)
                 notification = self._notification(data, flags)
                 if type(notification) is AssocChange and not self.one_to_many:
-                    self._ended = notification.state == c.SCTP_SHUTDOWN_COMP
+                    self._ended = notification.state in (c.SCTP_SHUTDOWN_COMP, c.SCTP_COMM_LOST)
                     if self._hides_changes:
                         if peek:
                             self.sock.recvmsg(_WHOLE, _ANCILLARY)

@@ -19,9 +19,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     "reuse-port": {"userland": "SCTP ports are unique on the host; ENOPROTOOPT"},
     "event-per-association": {"userland": "a subscription is for the whole socket"},
     "unread-data-close": {"kernel": "Linux aborts when data was not read; userland ends gracefully"},
-    "connect-error": {
-        "kernel": "Linux keeps no reason why a one-to-many association failed; ECONNREFUSED is assumed"
-    },
+    "connect-error": {"kernel": "Linux keeps no reason why one-to-many set-ups fail; ECONNREFUSED is assumed"},
     "abort-reason-set-up": {"kernel": "Linux tells no cause in SCTP_CANT_STR_ASSOC"},
     "udp-port": {"kernel": "the kernel's UDP port is a sysctl"},
 }

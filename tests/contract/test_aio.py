@@ -1,0 +1,578 @@
+"""The asyncio interface, on asyncio's own loop and on uvloop (docs/design.md section 4)."""
+
+import asyncio
+import errno
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from pysocketapi import aio
+from pysocketapi import constants as c
+from pysocketapi.aio import Message
+from pysocketapi.notifications import AssocChange, SendFailedEvent, ShutdownEvent
+
+from .support import HOSTS, TRANSPORT, options
+
+HOST = HOSTS[2]
+
+
+def _loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    try:
+        import uvloop
+    except ImportError:
+        return loops
+    return {**loops, "uvloop": uvloop.new_event_loop}
+
+
+LOOPS = _loops()
+
+
+@pytest.fixture(params=list(LOOPS))
+def run(request):
+    """Run a coroutine on a loop of its own, within 30 seconds."""
+
+    def runner(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        async def bounded():
+            async with asyncio.timeout(30):
+                return await coroutine
+
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as it:
+            return it.run(bounded())
+
+    return runner
+
+
+async def echo(connection: aio.SctpConnection) -> None:
+    async for message in connection:
+        await connection.send(message.data, stream=message.stream, ppid=message.ppid, unordered=message.unordered)
+    connection.close()
+
+
+async def serve(handler=echo, host=HOST, **how):
+    return await aio.start_server(handler, host, transport=TRANSPORT, **how)
+
+
+async def connect(port, host=HOST, **values):
+    return await aio.open_connection(host, port, transport=TRANSPORT, options=options(**values), timeout=20)
+
+
+async def endpoint(host=HOST, **values):
+    return await aio.open_endpoint(host, transport=TRANSPORT, options=options(**values))
+
+
+async def data_of(one_to_many: aio.SctpEndpoint) -> Message:
+    while not isinstance(item := await one_to_many.recv(), Message):
+        pass
+    return item
+
+
+async def change_of(one_to_many: aio.SctpEndpoint, state: int) -> AssocChange:
+    while True:
+        item = await one_to_many.recv()
+        if isinstance(item, AssocChange) and item.state == state:
+            return item
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1452, 65535, 150_000])
+def test_echo(run, size):
+    async def case():
+        async with await serve() as server, await connect(server.port) as connection:
+            data = bytes(i & 255 for i in range(size))
+            await connection.send(data, stream=3, ppid=0x0B000000, unordered=True)
+            message = await connection.recv()
+            assert (message.data, message.stream, message.ppid) == (data, 3, 0x0B000000)
+            assert message.unordered
+
+    run(case())
+
+
+def test_echo_over_ipv6(run):
+    async def case():
+        async with await serve(host="::1") as server, await connect(server.port, "::1") as connection:
+            await connection.send(b"six")
+            assert (await connection.recv()).data == b"six"
+            assert connection.peer_addresses[0] == "::1"
+
+    run(case())
+
+
+def test_names_are_resolved(run):
+    async def case():
+        async with await serve() as server, await connect(server.port, "localhost") as connection:
+            assert connection.peer_addresses[0] in ("127.0.0.1", "::1")
+
+    run(case())
+
+
+def test_ports_and_addresses(run):
+    async def case():
+        async with await serve() as server, await connect(server.port) as connection:
+            assert server.addresses == [HOST]
+            assert connection.peer_port == server.port and connection.local_port > 0
+            assert HOST in connection.peer_addresses
+            assert connection.status().state == c.SCTP_ESTABLISHED
+
+    run(case())
+
+
+def test_a_graceful_end_gives_none(run):
+    async def case():
+        async def handler(connection):
+            await connection.send(b"bye")
+            connection.close()
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+            assert (await connection.recv()).data == b"bye"
+            assert await connection.recv() is None
+
+    run(case())
+
+
+def test_iteration_ends_with_the_association(run):
+    async def case():
+        async def handler(connection):
+            for i in range(10):
+                await connection.send(b"%d" % i)
+            connection.close()
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+            assert [message.data async for message in connection] == [b"%d" % i for i in range(10)]
+
+    run(case())
+
+
+def test_an_abort_raises_connection_reset(run):
+    async def case():
+        async def handler(connection):
+            await connection.recv()
+            connection.abort(b"no")
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+            await connection.send(b"x")
+            with pytest.raises(ConnectionResetError):
+                await connection.recv()
+            with pytest.raises(ConnectionResetError):
+                await connection.recv()
+            with pytest.raises(OSError):
+                await connection.send(b"x")
+
+    run(case())
+
+
+def test_connection_refused(run):
+    async def case():
+        async with await serve() as server:
+            port = server.port
+        with pytest.raises(ConnectionRefusedError):
+            await connect(port)
+
+    run(case())
+
+
+def test_connecting_to_nobody_times_out(run):
+    async def case():
+        with pytest.raises((TimeoutError, OSError)) as caught:
+            await aio.open_connection("192.0.2.1", 9, transport=TRANSPORT, options=options(), timeout=0.1)
+        assert caught.value.errno in (errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH)
+
+    run(case())
+
+
+def test_port_in_use(run):
+    async def case():
+        async with await serve() as server:
+            with pytest.raises(OSError) as caught:
+                await aio.start_server(echo, HOST, server.port, transport=TRANSPORT)
+            assert caught.value.errno == errno.EADDRINUSE
+
+    run(case())
+
+
+def test_notifications_of_a_connection(run):
+    async def case():
+        async def handler(connection):
+            await connection.recv()
+            connection.close()
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+            await connection.send(b"x")
+            seen = []
+            while (item := await connection.recv_event()) is not None:
+                seen.append(type(item))
+            assert AssocChange in seen or ShutdownEvent in seen
+
+    run(case())
+
+
+def test_a_cancelled_receive_loses_nothing(run):
+    async def case():
+        arrived = asyncio.Event()
+
+        async def handler(connection):
+            await connection.recv()
+            await connection.send(b"kept")
+            arrived.set()
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+            for _ in range(20):
+                task = asyncio.create_task(connection.recv())
+                await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            await connection.send(b"go")
+            assert (await connection.recv()).data == b"kept"
+
+    run(case())
+
+
+def test_a_cancelled_send_queued_all_or_nothing(run):
+    async def case():
+        may_read = asyncio.Event()
+        got = []
+        done = asyncio.Event()
+
+        async def handler(connection):
+            await may_read.wait()
+            async for message in connection:
+                got.append(message.data)
+            done.set()
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+            sent = 0
+            data = bytes(20_000)
+            while True:
+                try:
+                    async with asyncio.timeout(0.3):
+                        await connection.send(b"%08d" % sent + data)
+                except TimeoutError:
+                    break
+                sent += 1
+            may_read.set()
+            await connection.send(b"%08d" % sent + data)
+            connection.shutdown()
+            await done.wait()
+            assert [int(one[:8]) for one in got] == list(range(sent + 1))
+            assert all(one[8:] == data for one in got)
+
+    run(case())
+
+
+def test_back_pressure_and_order_of_many_messages(run):
+    async def case():
+        total = 3000
+        got = asyncio.get_running_loop().create_future()
+
+        async def handler(connection):
+            numbers = [int.from_bytes(message.data[:4]) async for message in connection]
+            got.set_result(numbers)
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+            for i in range(total):
+                await connection.send(i.to_bytes(4) + bytes(2000))
+            connection.close()
+            await connection.wait_closed()
+            assert await got == list(range(total))
+
+    run(case())
+
+
+def test_concurrent_senders_on_one_connection(run):
+    async def case():
+        got = asyncio.get_running_loop().create_future()
+
+        async def handler(connection):
+            got.set_result([message.data[:2] async for message in connection])
+
+        async with await serve(handler) as server, await connect(server.port) as connection:
+
+            async def sender(name):
+                for _ in range(100):
+                    await connection.send(name + bytes(5000), stream=name[0] & 7)
+
+            await asyncio.gather(*(sender(b"%02d" % i) for i in range(5)))
+            connection.close()
+            messages = await got
+            assert {name: messages.count(name) for name in set(messages)} == {b"%02d" % i: 100 for i in range(5)}
+
+    run(case())
+
+
+def test_many_connections_at_once(run):
+    async def case():
+        async with await serve() as server:
+
+            async def client(i):
+                async with await connect(server.port) as connection:
+                    await connection.send(b"%d" % i)
+                    return (await connection.recv()).data
+
+            answers = await asyncio.gather(*(client(i) for i in range(40)))
+            assert answers == [b"%d" % i for i in range(40)]
+
+    run(case())
+
+
+def test_two_receivers_on_one_connection_are_refused(run):
+    async def case():
+        async with await serve() as server, await connect(server.port) as connection:
+            task = asyncio.create_task(connection.recv())
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError):
+                await connection.recv()
+            task.cancel()
+
+    run(case())
+
+
+def test_close_ends_a_waiting_receive(run):
+    async def case():
+        async with await serve() as server, await connect(server.port) as connection:
+            task = asyncio.create_task(connection.recv())
+            await asyncio.sleep(0)
+            connection.close()
+            assert await task is None
+
+    run(case())
+
+
+def test_a_handler_that_fails_aborts_its_connection_only(run):
+    async def case():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+
+        async def handler(connection):
+            message = await connection.recv()
+            if message.data == b"fail":
+                raise ValueError("as asked")
+            await connection.send(b"fine")
+
+        async with await serve(handler) as server:
+            bad, good = await connect(server.port), await connect(server.port)
+            await bad.send(b"fail")
+            with pytest.raises(ConnectionResetError):
+                await bad.recv()
+            await good.send(b"go on")
+            assert (await good.recv()).data == b"fine"
+            bad.close()
+            good.close()
+
+    run(case())
+
+
+def test_plain_functions_as_handlers(run):
+    async def case():
+        accepted = asyncio.get_running_loop().create_future()
+        async with await serve(accepted.set_result) as server, await connect(server.port) as connection:
+            peer = await accepted
+            await peer.send(b"from a function")
+            assert (await connection.recv()).data == b"from a function"
+            peer.close()
+
+    run(case())
+
+
+def test_endpoint_connects_sends_and_answers(run):
+    async def case():
+        async with await endpoint() as left, await endpoint() as right:
+            assoc_id = await left.connect(HOST, right.port, timeout=20)
+            await left.send(b"hello", assoc_id, stream=2, ppid=7)
+            message = await data_of(right)
+            assert (message.data, message.stream, message.ppid) == (b"hello", 2, 7)
+            await right.send(b"answer", message.assoc_id)
+            answer = await data_of(left)
+            assert answer.data == b"answer" and answer.assoc_id == assoc_id
+            assert left.associations == [assoc_id]
+            assert left.peer_port(assoc_id) == right.port
+            assert HOST in left.peer_addresses(assoc_id) and left.local_addresses(assoc_id)
+            assert left.status(assoc_id).state == c.SCTP_ESTABLISHED
+
+    run(case())
+
+
+def test_endpoint_sets_up_by_sending(run):
+    async def case():
+        async with await endpoint() as left, await endpoint() as right:
+            first = await left.send(b"one", (HOST, right.port))
+            assert await left.send(b"two", ([HOST], right.port)) == first
+            assert (await data_of(right)).data == b"one"
+            assert (await data_of(right)).data == b"two"
+
+    run(case())
+
+
+def test_endpoint_is_told_of_associations(run):
+    async def case():
+        async with await endpoint() as left, await endpoint() as right:
+            assoc_id = await left.connect(HOST, right.port, timeout=20)
+            up = await change_of(right, c.SCTP_COMM_UP)
+            assert up.outbound_streams > 0 and up.inbound_streams > 0
+            left.shutdown(assoc_id)
+            assert (await change_of(right, c.SCTP_SHUTDOWN_COMP)).assoc_id == up.assoc_id
+            assert (await change_of(left, c.SCTP_SHUTDOWN_COMP)).assoc_id == assoc_id
+
+    run(case())
+
+
+def test_endpoint_abort_with_reason(run):
+    async def case():
+        async with await endpoint() as left, await endpoint() as right:
+            assoc_id = await left.connect(HOST, right.port, timeout=20)
+            left.abort(assoc_id, b"that is why")
+            lost = await change_of(right, c.SCTP_COMM_LOST)
+            assert lost.error == 12 and b"that is why" in lost.info
+
+    run(case())
+
+
+def test_endpoint_connection_refused(run):
+    async def case():
+        async with await endpoint() as left:
+            async with await endpoint() as gone:
+                port = gone.port
+            with pytest.raises(ConnectionRefusedError):
+                await left.connect(HOST, port, timeout=20)
+
+    run(case())
+
+
+def test_endpoint_that_does_not_listen_refuses(run):
+    async def case():
+        silent = await aio.open_endpoint(HOST, transport=TRANSPORT, listen=False, options=options())
+        async with silent, await endpoint() as left:
+            with pytest.raises(ConnectionRefusedError):
+                await left.connect(HOST, silent.port, timeout=20)
+
+    run(case())
+
+
+def test_connecting_while_another_task_receives(run):
+    async def case():
+        async with await endpoint() as left, await endpoint() as right:
+            receiver = asyncio.create_task(data_of(left))
+            await asyncio.sleep(0)
+            assoc_id = await left.connect(HOST, right.port, timeout=20)
+            up = await change_of(right, c.SCTP_COMM_UP)
+            await right.send(b"found you", up.assoc_id)
+            message = await receiver
+            assert message.data == b"found you" and message.assoc_id == assoc_id
+
+    run(case())
+
+
+def test_peeloff(run):
+    async def case():
+        async with await endpoint() as left, await endpoint() as right:
+            assoc_id = await left.connect(HOST, right.port, timeout=20)
+            await left.send(b"first", assoc_id)
+            message = await data_of(right)
+            connection = right.peeloff(message.assoc_id)
+            await left.send(b"second", assoc_id)
+            assert (await connection.recv()).data == b"second"
+            await connection.send(b"third")
+            assert (await data_of(left)).data == b"third"
+            assert right.associations == []
+            connection.close()
+            await connection.wait_closed()
+
+    run(case())
+
+
+def test_a_slow_peer_does_not_hold_up_the_others(run):
+    async def case():
+        async with await endpoint() as hub:
+
+            async def idle(connection):
+                await asyncio.Event().wait()
+
+            slow_server = await serve(idle)
+            async with await serve() as quick_server:
+                slow = await hub.connect(HOST, slow_server.port, timeout=20)
+                quick = await hub.connect(HOST, quick_server.port, timeout=20)
+                for _ in range(100_000):
+                    if not hub.send_nowait(bytes(10_000), slow):
+                        break
+                stuck = asyncio.create_task(hub.send(bytes(10_000), slow))
+                await asyncio.sleep(0)
+                if TRANSPORT.kind == "userland":  # on Linux they share one send buffer
+                    await hub.send(b"quick", quick)
+                    assert (await data_of(hub)).data == b"quick"
+                stuck.cancel()
+                hub.abort(slow)
+                hub.abort(quick)
+                slow_server.close()
+
+    run(case())
+
+
+def test_a_closed_endpoint_says_so(run):
+    async def case():
+        ep = await endpoint()
+        task = asyncio.create_task(ep.recv())
+        await asyncio.sleep(0)
+        await ep.close()
+        with pytest.raises(OSError) as caught:
+            await task
+        assert caught.value.errno == errno.EBADF
+        await ep.close()
+
+    run(case())
+
+
+def test_undelivered_messages_come_back(run):
+    async def case():
+        async with await endpoint() as left, await endpoint() as right:
+            assoc_id = await left.connect(HOST, right.port, timeout=20)
+            while left.send_nowait(bytes(30_000), assoc_id, stream=1, ppid=5):
+                pass
+            left.abort(assoc_id)
+            while not isinstance(item := await left.recv(), SendFailedEvent):
+                pass
+            assert item.info.sid == 1 and item.info.ppid == 5 and item.data.strip(b"\0") == b""
+
+    run(case())
+
+
+def test_options_are_taken(run):
+    async def case():
+        values = {
+            "streams": 33,
+            "rto_initial": 0.5,
+            "rto_min": 0.25,
+            "rto_max": 5.0,
+            "max_retrans": 4,
+            "path_max_retrans": 2,
+            "heartbeat": 7.0,
+            "nodelay": True,
+            "sack_delay": 0.1,
+            "max_burst": 8,
+        }
+        async with await serve() as server, await connect(server.port, **values) as connection:
+            assert connection.status().outstrms == 33
+            rto = connection.getopt(c.SCTP_RTOINFO)
+            assert (rto.min, rto.max) == (250, 5000)
+            assert connection.getopt(c.SCTP_ASSOCINFO).asocmaxrxt == 4
+            assert connection.getopt(c.SCTP_PEER_ADDR_PARAMS).hbinterval == 7000
+            assert connection.getopt(c.SCTP_NODELAY)
+
+    run(case())
+
+
+def test_two_loops_one_after_the_other(run):
+    async def case():
+        async with await serve() as server, await connect(server.port) as connection:
+            await connection.send(b"again")
+            assert (await connection.recv()).data == b"again"
+
+    run(case())
+
+
+def test_loops_can_follow_each_other():
+    async def case():
+        async with await serve() as server, await connect(server.port) as connection:
+            await connection.send(b"again")
+            return (await connection.recv()).data
+
+    for _ in range(5):
+        assert asyncio.run(case()) == b"again"
