@@ -163,11 +163,16 @@ class Receiver:
 
     def receive(self) -> tuple[bytes, str] | None:
         """The next datagram and its source address; None: none is there."""
+        received = self.receive_from()
+        return None if received is None else received[:2]
+
+    def receive_from(self) -> tuple[bytes, str, int] | None:
+        """The next datagram, its source address and port; None: none is there."""
         try:
             data, source = self._socket.recvfrom(MAX_DATAGRAM)
         except (BlockingIOError, InterruptedError, ConnectionError):
             return None
-        return data, str(source[0]).partition("%")[0]
+        return data, str(source[0]).partition("%")[0], int(source[1])
 
     def close(self) -> None:
         """Leave the group and close the socket."""
