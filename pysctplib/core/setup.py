@@ -235,6 +235,7 @@ def on_init_ack(a: Association, flags: int, value: bytes, path: Path | None, key
         min(a.config.outbound_streams, init.inbound_streams),
         min(a.config.max_inbound_streams, init.outbound_streams),
     )
+    a.fail_streams()
     a.peer_adaptation = offer.adaptation
     a.move("INIT ACK received")
     pending.attempts = 0
