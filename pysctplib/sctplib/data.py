@@ -49,13 +49,14 @@ def sctp_send(
     """
     lib, record = library(), living(associationID)
     association = record.association
+    data = buffer if isinstance(buffer, bytes) else bytes(memoryview(buffer))
     path = None if path_id == c.SCTP_USE_PRIMARY else address_of(record, path_id)
     if not 0 <= protocolId <= 0xFFFFFFFF or not 0 <= lifetime <= 0xFFFFFFFF:
         return c.SCTP_PARAMETER_PROBLEM
     if association.state in SETTING_UP:
         return c.SCTP_MODULE_NOT_FOUND
     if not 0 <= streamID < association.outbound_streams:
-        lib.pending.append(SendRefused(record, bytes(buffer), context))
+        lib.pending.append(SendRefused(record, data, context))
         lib.changed()
         return c.SCTP_PARAMETER_PROBLEM
     queued = len(association.outbound.queue)
@@ -65,9 +66,7 @@ def sctp_send(
     if dontBundle:
         lib.stack.flush()
     try:
-        association.send(
-            bytes(buffer), streamID, lib.now(), protocolId, bool(unorderedDelivery), limit, context, path
-        )
+        association.send(data, streamID, lib.now(), protocolId, bool(unorderedDelivery), limit, context, path)
     except OSError as error:
         return _SEND_ERRORS.get(error.errno or 0, c.SCTP_PARAMETER_PROBLEM)
     if dontBundle:

@@ -33,8 +33,8 @@ def _turn(
     data: Any = None,
 ) -> int:
     """Make one turn; return how many notifications and descriptors were handled."""
-    if lib.dispatching:
-        raise RuntimeError("the event loop was called from a callback")
+    if lib.dispatching or lib.waiting:
+        raise RuntimeError("the event loop runs already: this is a callback or another thread")
     lib.dispatching = True
     try:
         count = deliver(lib)
@@ -105,7 +105,7 @@ def sctp_eventLoop() -> int:
     """Make one turn of the loop: wait for the next event or timer and handle it, at most for a second.
 
     Returns how many notifications and descriptors were handled, 0 if none (a timer ran, or nothing happened);
-    SCTP_LIBRARY_NOT_INITIALIZED. RuntimeError from within a callback.
+    SCTP_LIBRARY_NOT_INITIALIZED. RuntimeError from within a callback or another thread.
     """
     return _turn(library(), wait=True, timers=True)
 

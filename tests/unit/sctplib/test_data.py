@@ -133,6 +133,16 @@ def test_refused_arguments(lib, arguments):
     assert sctp_send(there, *arguments) == c.SCTP_PARAMETER_PROBLEM
 
 
+def test_buffers_of_any_kind_but_no_numbers(lib):
+    server, here, client, there = pair()
+    for buffer in b"abc", bytearray(b"abc"), memoryview(b"xabcx")[1:4]:
+        assert sctp_send(there, 0, buffer) == c.SCTP_SUCCESS
+    with pytest.raises(TypeError):
+        sctp_send(there, 0, 5)  # bytes(5) would be five zeros
+    pump(arrived(server, 3))
+    assert [sctp_receive(here, 0, 10)[1] for _ in range(3)] == [b"abc"] * 3
+
+
 def test_sending_in_the_wrong_state(lib, make_peer):
     silent = make_peer()
     user = User(remoteUdpPort=silent.udp_port)

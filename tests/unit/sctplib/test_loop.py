@@ -272,6 +272,23 @@ def test_the_loop_must_not_be_called_from_a_callback(lib):
     assert sctp_getEvents() == 0  # and works afterwards
 
 
+def test_only_one_thread_may_run_the_loop(lib):
+    outcome = []
+
+    def other():
+        with pytest.raises(RuntimeError, match="another thread"):
+            sctp_eventLoop()
+        outcome.append("refused")
+
+    def give(_):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+
+    sctp_extendedEventLoop(lambda _: None, lambda _: outcome or give(_))
+    assert outcome == ["refused"]
+
+
 def test_an_exception_in_a_callback_reaches_the_caller_and_loses_nothing(lib):
     _, _, client, there = pair()
 
