@@ -98,7 +98,7 @@ def parse_command_line(program: Program, words: Sequence[str]) -> Values | int:
 
 
 def launch(program: Program, values: Values, work: Callable[[str], Coroutine[Any, Any, int]]) -> int:
-    """Run ``work(line)``, where line says which transport was taken and why; return the exit status.
+    """Run ``work(words)``, where the words say which transport was taken and why; return the exit status.
 
     What keeps it from running is told to the user, with what to do about it.
     """
@@ -106,11 +106,11 @@ def launch(program: Program, values: Values, work: Callable[[str], Coroutine[Any
     pid_file = getattr(values, "daemonpidfile", None)
     try:
         transport = transport_of(values)
-        line = f"Transport: {resolve_transport(transport)[1]}"
+        _, why = resolve_transport(transport)
         set_default_transport(transport)
         if pid_file is not None and not go_to_background(pid_file):
             return 0
-        return run(lambda: work(line), quiet=quiet)
+        return run(lambda: work(why), quiet=quiet)
     except OSError as error:
         return fail(program, _reason(error), _ADVICE.get(error.errno or 0, ""))
     except ValueError as error:

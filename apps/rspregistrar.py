@@ -198,6 +198,7 @@ def start_text(config: RegistrarConfig, ident: int, asap_port: int, enrp_port: i
         ("Auto-Close Timeout", f"{config.autoclose:g}s"),
         ("Min Address Scope", _SCOPES[config.min_address_scope]),
         ("Daemon Mode", "on" if daemon else "off"),
+        ("Transport", transport),
     ]
     blocks: list[tuple[str, list[tuple[str, str]]]] = [
         ("ASAP Parameters", [
@@ -225,7 +226,7 @@ def start_text(config: RegistrarConfig, ident: int, asap_port: int, enrp_port: i
     ]  # fmt: skip
     lines = [title, "=" * len(title), ""]
     lines += [f"{name + ':':<24}{value}" for name, value in rows]
-    lines += [f"{transport.partition(': ')[0] + ':':<24}{transport.partition(': ')[2]}", ""]
+    lines.append("")
     for name, block in blocks:
         lines.append(f"{name}:")
         lines += [f"   {key + ':':<45}{value}" for key, value in block]

@@ -1,7 +1,7 @@
 """Ping Pong: messages, state cookie (RSPLIB's service for showing failovers with cookies).
 
-Ping and Pong: ``type u8 | flags u8 | length u16 | message number u64 | ...``; a Pong has the reply number next; the
-rest is data. The cookie is ``<PP-TD1>`` and the number of the next reply. Who sends what when is not in here.
+Ping and Pong: ``type u8 | flags u8 | length u16 | message number u64 | ...``; a Pong has the reply number next;
+the rest is data. The cookie is ``<PP-TD1>`` and the number of the next reply. Who sends what when is not in here.
 """
 
 from __future__ import annotations
