@@ -113,4 +113,6 @@ def resolve_transport(transport: Transport | str | None = None) -> tuple[str, st
 def with_kind(transport: Transport | str | None) -> Transport:
     """Return the transport with "auto" resolved."""
     chosen = as_transport(transport)
+    if chosen.kind != "auto":
+        return chosen
     return replace(chosen, kind=resolve_transport(chosen)[0])

@@ -63,7 +63,8 @@ class KernelChannel:
         self._next: s.NxtInfo | None = None
         self._nxtinfo = False
         self._begun = sock is not None  # one-to-one: there is or was an association
-        self._hides_changes = not one_to_many  # SCTP_ASSOC_CHANGE is on for our own sake
+        self._wants_changes = False  # one-to-one: the user wants SCTP_ASSOC_CHANGE
+        self._hides_changes = False  # it is on for our own sake alone
         self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._read_wake: Callable[[], None] | None = None
@@ -71,9 +72,6 @@ class KernelChannel:
         try:
             self.sock.setblocking(False)
             self.sock.setsockopt(_SCTP, c.SCTP_RECVRCVINFO, 1)
-            if not one_to_many:
-                # Linux does not wake a reader when an association ends that this side shut down; this does.
-                self._kernel_event(c.SCTP_ASSOC_CHANGE, True, 0)
             if family == socket.AF_INET6 and sock is None:
                 with contextlib.suppress(OSError):
                     self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -234,7 +232,7 @@ class KernelChannel:
             return True
         if data and not self.send(data, stream, ppid, flags & ~c.SCTP_EOF, context, 0, None, prinfo):
             return False
-        self.sock.shutdown(socket.SHUT_WR)
+        self.shutdown()
         return True
 
     def recv(self, limit: int = 0, peek: bool = False) -> Received:
@@ -252,6 +250,9 @@ class KernelChannel:
                     # Linux would wait for ever; TCP and userland say ENOTCONN.
                     raise _fail(errno.ENOTCONN) from None
                 return PENDING
+            except (ConnectionError, TimeoutError):
+                self._ended = True  # said once, then it is the end
+                raise
             if flags & c.MSG_NOTIFICATION:
                 if peek and not flags & socket.MSG_EOR:
                     data, ancillary, flags, source = self.sock.recvmsg(_WHOLE, _ANCILLARY, look)
@@ -342,9 +343,17 @@ class KernelChannel:
     def subscribe(self, type_: int, on: bool, assoc_id: int = 0) -> None:
         """See contract."""
         if type_ == c.SCTP_ASSOC_CHANGE and not self.one_to_many:
-            self._hides_changes = not on
-        else:
-            self._kernel_event(type_, on, assoc_id)
+            self._wants_changes = on
+            if self._hides_changes and not on:
+                return
+            self._hides_changes = False
+        self._kernel_event(type_, on, assoc_id)
+
+    def _watch_for_end(self) -> None:
+        """Have an end told that this side asked for: else Linux would not wake a reader then."""
+        if not self._wants_changes and not self._hides_changes:
+            self._hides_changes = True
+            self._kernel_event(c.SCTP_ASSOC_CHANGE, True, 0)
 
     def _kernel_event(self, type_: int, on: bool, assoc_id: int) -> None:
         if self.one_to_many and assoc_id == c.SCTP_FUTURE_ASSOC:
@@ -392,8 +401,10 @@ class KernelChannel:
             self.subscribe(value.type, value.on, value.assoc_id)
             return
         if option == c.SCTP_EVENTS and not self.one_to_many:
-            self._hides_changes = not value.association
-            value = replace(value, association=True)
+            self._wants_changes = value.association
+            self._hides_changes = self._hides_changes and not value.association
+            if self._hides_changes:
+                value = replace(value, association=True)
         self.sock.setsockopt(_SCTP, option, layout.pack(value, self.family))
 
     def get_buffer(self, option: int) -> int:
@@ -419,6 +430,7 @@ class KernelChannel:
         if self.one_to_many:
             self.send(b"", flags=c.SCTP_EOF, assoc_id=assoc_id)
         else:
+            self._watch_for_end()
             self.sock.shutdown(socket.SHUT_WR)
 
     def abort(self, assoc_id: int = 0, reason: bytes = b"") -> None:

@@ -331,7 +331,7 @@ class UserChannel:
             port,
             self.pump.now(),
             udp_port=self.config.remote_udp_port if udp_port is None else udp_port,
-            config=self.config.copy(),
+            config=self.config,
         )
         self.associations[association.id] = association
         association.user = self
