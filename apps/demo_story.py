@@ -1,0 +1,186 @@
+"""What happens in the demo, told by the lines that its programs print. No processes, no terminal, no clock.
+
+`Story.line` takes a line of a program, `Story.killed` and `Story.ended` what became of one; times are seconds
+since the demo's start. What is shown of it is in `demo_view`, who does what when in `rspdemo`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+STARTING, READY, IN_USE, KILLED, ENDED = "starting", "ready", "in use", "killed", "ended"
+
+_REGISTRAR = re.compile(r"Server ID:\s+\$([0-9a-f]{8})")
+_SERVER = re.compile(r"\s+Identifier\s+= \$([0-9a-f]{8})")
+_SENT = re.compile(r"Message #(\d+) sent( again)?")
+_ACK = re.compile(r".*Ack #(\d+) from PE \$([0-9a-f]{8}) \(reply #(\d+)\)")
+_GAP = re.compile(r".*Detected gap of (-?\d+)!")
+
+
+@dataclass(slots=True)
+class Actor:
+    """One program of the demo."""
+
+    name: str
+    role: str  # registrar, server, user
+    pid: int = 0
+    identifier: int = 0
+    state: str = STARTING
+    replies: int = 0
+    last: str = ""  # what it printed last
+
+
+@dataclass(slots=True)
+class Event:
+    """A thing worth telling; ``kind`` chooses its colour."""
+
+    time: float
+    actor: str
+    text: str
+    kind: str = "note"  # note, start, reply, kill, failover, error
+
+
+@dataclass(slots=True)
+class Switch:
+    """A server that was killed, and how the session went on."""
+
+    killed_at: float
+    server: str
+    last_reply: int
+    next_server: str = ""
+    next_reply: int = 0
+    seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Story:
+    """All that has happened."""
+
+    actors: dict[str, Actor] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    replies: list[str] = field(default_factory=list)  # for each reply in order, the server that gave it
+    sent: int = 0
+    again: int = 0
+    answered: set[int] = field(default_factory=set)
+    last_reply: int = 0
+    gaps: int = 0
+    switches: list[Switch] = field(default_factory=list)
+    current: str = ""  # the server in use
+
+    def add(self, name: str, role: str, pid: int, time: float) -> None:
+        """A program has been started."""
+        self.actors[name] = Actor(name, role, pid)
+        self._tell(time, name, f"started, process {pid}", "start")
+
+    def line(self, time: float, name: str, text: str) -> None:
+        """A program has printed a line."""
+        actor = self.actors[name]
+        if text.strip():
+            actor.last = text.strip()
+        if actor.state in (KILLED, ENDED):
+            return
+        {"registrar": self._of_registrar, "server": self._of_server, "user": self._of_user}[actor.role](
+            time, actor, text
+        )
+
+    def killed(self, time: float, name: str) -> None:
+        """A server has been killed."""
+        self.actors[name].state = KILLED
+        self.switches.append(Switch(time, name, self.last_reply))
+        self._tell(time, name, f"killed (SIGKILL) after reply {self.last_reply}", "kill")
+
+    def ended(self, time: float, name: str, status: int) -> None:
+        """A program has ended."""
+        actor = self.actors[name]
+        if actor.state != KILLED:
+            actor.state = ENDED
+            if status:
+                self._tell(time, name, f"ended with status {status}: {actor.last}", "error")
+
+    def servers(self) -> list[Actor]:
+        """The servers, in order of their start."""
+        return [a for a in self.actors.values() if a.role == "server"]
+
+    @property
+    def lost(self) -> int:
+        """Messages without an answer."""
+        return self.sent - len(self.answered)
+
+    def _tell(self, time: float, actor: str, text: str, kind: str = "note") -> None:
+        self.events.append(Event(time, actor, text, kind))
+
+    def _of_registrar(self, time: float, actor: Actor, text: str) -> None:
+        found = _REGISTRAR.match(text)
+        if found:
+            actor.identifier, actor.state = int(found[1], 16), READY
+            self._tell(time, actor.name, f"${actor.identifier:08x} is ready")
+
+    def _of_server(self, time: float, actor: Actor, text: str) -> None:
+        found = _SERVER.match(text)
+        if found:
+            actor.identifier, actor.state = int(found[1], 16), READY
+            self._tell(time, actor.name, f"${actor.identifier:08x} has registered")
+
+    def _of_user(self, time: float, actor: Actor, text: str) -> None:
+        if found := _ACK.match(text):
+            self._reply(time, actor, int(found[1]), int(found[2], 16), int(found[3]))
+        elif found := _SENT.match(text):
+            actor.state = READY
+            if found[2]:
+                self.again += 1
+                self._tell(time, actor.name, f"sends message {found[1]} again, which was not answered", "failover")
+            else:
+                self.sent = max(self.sent, int(found[1]))
+        elif text.startswith("FAILOVER"):
+            self._tell(time, actor.name, "lost its server, looks for another", "failover")
+        elif found := _GAP.match(text):
+            self.gaps += 1
+            self._tell(time, actor.name, f"missed {found[1]} replies", "error")
+
+    def _reply(self, time: float, actor: Actor, number: int, identifier: int, reply: int) -> None:
+        server = next((a for a in self.servers() if a.identifier == identifier), None)
+        name = server.name if server else f"${identifier:08x}"
+        if server is not None and server.state != KILLED and name != self.current:
+            for other in self.servers():
+                if other.state == IN_USE:
+                    other.state = READY
+            server.state = IN_USE
+        if server is not None:
+            server.replies += 1
+        if name != self.current and self.switches and self.switches[-1].seconds is None:
+            switch = self.switches[-1]
+            switch.next_server, switch.next_reply = name, reply
+            switch.seconds = time - switch.killed_at
+            self._tell(time, actor.name, f"goes on at {name} after {switch.seconds:.2f} s, with reply {reply}",
+                       "failover")  # fmt: skip
+        self.current = name
+        self.answered.add(number)
+        self.replies.append(name)
+        self.last_reply = reply
+        self._tell(time, actor.name, f"message {number}: reply {reply} from {name}", "reply")
+
+
+def summary(story: Story) -> list[str]:
+    """What happened, in a few sentences."""
+    lines = []
+    for switch in story.switches:
+        identifier = story.actors[switch.server].identifier
+        lines.append(f"{switch.server} (${identifier:08x}) was killed after reply {switch.last_reply}.")
+        if switch.seconds is None:
+            lines.append("The session did not go on.")
+        else:
+            lines.append(
+                f"{switch.next_server} went on with reply {switch.next_reply}: failover in {switch.seconds:.2f} s."
+            )
+    lost = "none lost" if story.lost == 0 else f"{story.lost} lost"
+    again = f", {story.again} sent twice" if story.again else ""
+    gaps = "no reply missing" if story.gaps == 0 else f"{story.gaps} gaps in the replies"
+    lines.append(f"{story.sent} messages sent{again}, {len(story.answered)} answered, {lost}, {gaps}.")
+    return lines
+
+
+def succeeded(story: Story) -> bool:
+    """Whether the demo showed what it is to show."""
+    moved = [s for s in story.switches if s.seconds is not None]
+    return bool(moved) and len(moved) == len(story.switches) and story.lost == 0 and story.gaps == 0
