@@ -6,6 +6,7 @@ IPv4 and IPv6. Which messages travel: RFC 5352 §3.8 (SERVER_ANNOUNCE), RFC 5353
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 import sys
@@ -18,6 +19,7 @@ import ifaddr
 from rserpool.scopes import LINK_LOCAL, LOOPBACK, scope
 
 MAX_DATAGRAM = 65536
+VARIABLE = "RSERPOOL_INTERFACES"  # names, comma-separated; "loopback": what never leaves this host
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,16 @@ class Interface:
 
 
 def interfaces() -> list[Interface]:
-    """The interfaces of this host that have an address."""
+    """The interfaces of this host that have an address, or those of them that RSERPOOL_INTERFACES names."""
+    wanted = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}
     found = []
     for adapter in ifaddr.get_adapters():
         addresses = tuple(ip.ip if isinstance(ip.ip, str) else ip.ip[0] for ip in adapter.ips)
-        if addresses:
-            found.append(Interface(adapter.name, adapter.index or 0, addresses))
+        if not addresses:
+            continue
+        interface = Interface(adapter.name, adapter.index or 0, addresses)
+        if not wanted or interface.name in wanted or (interface.loopback and "loopback" in wanted):
+            found.append(interface)
     return found
 
 
