@@ -31,6 +31,13 @@ PROGRAM = Program(
             (
                 Option("poolhandle", "the pool", pool_handle, "PingPongPool", "NAME"),
                 Option("interval", "time between messages", milliseconds(1), "500", "MS"),
+                Option(
+                    "replytimeout",
+                    "a server that does not answer for so long is left",
+                    milliseconds(10),
+                    "5000",
+                    "MS",
+                ),
                 Option("count", "end after so many answers", integer(1, 2**63), metavar="N", shown="never"),
             ),
         ),
@@ -55,10 +62,13 @@ class Conversation:
         self.answered = 0
         self.gaps = 0
         self.waiting: dict[int, bytes] = {}  # number -> the message, not yet answered
+        self.heard = time.monotonic()  # of an answer, or when the oldest waiting message was sent
         self._last_reply = 0
 
     def next_message(self) -> tuple[int, bytes]:
         """Make the next message."""
+        if not self.waiting:
+            self.heard = time.monotonic()
         self.sent += 1
         number = self.sent
         text = f"Message {number} at {time.time():.6f}".encode()
@@ -69,6 +79,7 @@ class Conversation:
         """Take an answer and show it."""
         self.waiting.pop(pong.number, None)
         self.answered += 1
+        self.heard = time.monotonic()
         self.out.stamped(f"Ack #{pong.number} from PE ${identifier:08x} (reply #{pong.reply})", BLUE)
         gap = pong.reply - self._last_reply - 1
         if gap and self._last_reply:
@@ -105,7 +116,16 @@ async def converse(session: Session, library: Library, values: Values, out: Outp
     sender = asyncio.create_task(send_regularly())
     try:
         while values.count is None or talk.answered < values.count:
-            event = await session.recv()
+            try:
+                async with asyncio.timeout(talk.heard + values.replytimeout - time.monotonic()):
+                    event = await session.recv()
+            except TimeoutError:
+                if talk.waiting and session.connected:
+                    out.stamped(f"PE ${session.identifier:08x} did not answer for {values.replytimeout:g}s")
+                    ready.clear()
+                    await session.force_failover(unreachable=True)
+                talk.heard = time.monotonic()
+                continue
             if event is None:
                 break
             if isinstance(event, Failover):
@@ -115,6 +135,7 @@ async def converse(session: Session, library: Library, values: Values, out: Outp
                 if event.complete:
                     for number, message in list(talk.waiting.items()):
                         await transmit(number, message, "sent again")
+                    talk.heard = time.monotonic()
                     ready.set()
             elif isinstance(event, Data):
                 try:

@@ -62,12 +62,17 @@ class FailoverKeeper:
             if self.session.failovers or self.session.has_cookie or self.count > 1:
                 self._notify(event)
                 self.out.line(self._words(self.count))
+            if self.library.registrar is None:
+                self._complain(now)
             await asyncio.sleep(max(0.0, self._completed + self._pace - now))
         elif now - self._complained >= COMPLAIN[1]:
-            self._complained = now
-            missing = self.library.registrar is None
-            self.out.stamped(no_registrar(self.values) if missing else no_element(self.values.poolhandle))
+            self._complain(now)
         await self.session.force_failover()
+
+    def _complain(self, now: float) -> None:
+        self._complained = now
+        missing = self.library.registrar is None
+        self.out.stamped(no_registrar(self.values) if missing else no_element(self.values.poolhandle))
 
     def _notify(self, event: Failover) -> None:
         state = "COMPLETE" if event.complete else "NECESSARY"

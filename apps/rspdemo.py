@@ -217,7 +217,12 @@ async def play(stage: Stage, values: Values) -> None:
         await stage.enter(f"server {letter}", "server", "rspserver", "-pingpong", f"-poolhandle={POOL}")
     await stage.until(lambda: all(a.state == READY for a in story.servers()), "the servers' registration", 12)
     await stage.enter(
-        "user", "user", "pingpongclient", f"-poolhandle={POOL}", f"-interval={values.interval * 1000:g}"
+        "user",
+        "user",
+        "pingpongclient",
+        f"-poolhandle={POOL}",
+        f"-interval={values.interval * 1000:g}",
+        "-replytimeout=1000",
     )
     for _ in range(min(values.kills, values.servers - 1)):
         await replies(CALM)
