@@ -455,6 +455,10 @@ class KernelChannel:
 
     def local_addresses(self, assoc_id: int = 0) -> list[s.Address]:
         """See contract."""
+        if assoc_id < c.FIRST_ASSOC_ID if self.one_to_many else not self._begun:
+            host, port = self.sock.getsockname()[:2]
+            if host in ("0.0.0.0", "::"):
+                return [(host, port)]  # Linux would list every address of the host
         return self._addresses(_LOCAL_ADDRS, assoc_id)
 
     # -- waiting -----------------------------------------------------------------------------------------------

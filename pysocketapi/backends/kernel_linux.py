@@ -281,8 +281,8 @@ def _shutdown(data: bytes, flags: int) -> n.ShutdownEvent:
 
 
 def _adaptation(data: bytes, flags: int) -> n.AdaptationEvent:
-    (indication,) = struct.unpack_from("!I", data, 8)
-    return n.AdaptationEvent(struct.unpack_from("=i", data, 12)[0], indication, flags)
+    indication, assoc_id = struct.unpack_from("=Ii", data, 8)
+    return n.AdaptationEvent(assoc_id, indication, flags)
 
 
 def _partial_delivery(data: bytes, flags: int) -> n.PartialDeliveryEvent:

@@ -293,8 +293,9 @@ def _set_default_sndinfo(channel: UserChannel, value: s.SndInfo) -> None:
 
 
 def _check_stream(channel: UserChannel, assoc_id: int, stream: int) -> None:
-    association = association_of(channel, assoc_id)
-    if (association is not None and stream >= association.outbound_streams) or not 0 <= stream < 65536:
+    """Whether the stream exists is only looked at when something is sent, as on Linux."""
+    association_of(channel, assoc_id)
+    if not 0 <= stream < 65536:
         raise _fail(errno.EINVAL, f"no stream {stream}")
 
 

@@ -192,8 +192,9 @@ def test_the_deprecated_default(make4):
 
 def test_a_default_for_a_stream_that_is_not_there(make4):
     client, _ = make4.pair()
+    sctp(client, c.SCTP_DEFAULT_SNDINFO, s.SndInfo(999))
     with pytest.raises(OSError) as caught:
-        sctp(client, c.SCTP_DEFAULT_SNDINFO, s.SndInfo(999))
+        client.send(b"x")
     assert caught.value.errno == errno.EINVAL
 
 
