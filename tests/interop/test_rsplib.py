@@ -1,0 +1,149 @@
+"""Our programs and RSPLIB's, each with the other's registrar, servers and users, over SCTP over UDP on a wire.
+
+The originals run in the lab's guest on its kernel's SCTP, ours beside it in userland.
+"""
+
+import shlex
+from contextlib import contextmanager
+
+import pytest
+
+from .helpers import wire_to_guest
+from .programs import ours, running
+
+pytestmark = pytest.mark.lab
+
+# A network namespace has UDP port 9899 free: one program of ours that is connected to takes it without a hub.
+SERVING = ("-transport=userland", "-udp-port=9899")
+CALLING = ("-transport=userland", "-udp-port=0")
+OURS = "-registrar=198.51.100.1:3863"
+THEIRS = "-registrar=198.51.100.2:3863"
+IDENTIFIER = r"Identifier\s+= \$([0-9a-f]{8})"
+SAY = "sleep 1; for i in 1 2 3; do echo Hello $i; sleep 0.2; done"
+
+
+@pytest.fixture(scope="module")
+def wire():
+    with wire_to_guest(SCTP_UDP_PORT="9899", SCTP_ENCAP_PORT="9899") as there:
+        yield there
+
+
+@pytest.fixture
+def here(wire):
+    """Run one of our programs beside the guest, perhaps with input from a shell command."""
+
+    @contextmanager
+    def run(program, *options, say=None):
+        command = ours(program, *options)
+        if say is not None:
+            command = ["sh", "-c", f"({say}) | {shlex.join(command)}"]
+        # The wire reaches nobody but the guest, so announces may leave by it.
+        with running(wire.here(command), env={"RSERPOOL_INTERFACES": ""}) as one:
+            yield one
+
+    return run
+
+
+@pytest.fixture
+def there(wire):
+    """Run one of RSPLIB's programs in the guest, perhaps with input, perhaps ended after some seconds."""
+
+    @contextmanager
+    def run(*command, say=None, seconds=None):
+        line = shlex.join(["stdbuf", "-oL", *command])
+        if seconds is not None:
+            line = f"timeout -s INT {seconds} {line}"
+        if say is not None:
+            line = f"({say}) | {line}"
+        with running(wire.there(["sh", "-c", line])) as one:
+            yield one
+
+    return run
+
+
+@pytest.fixture
+def our_registrar(here):
+    places = ("-asap=198.51.100.1:3863", "-enrp=198.51.100.1:9901")
+    with here("rspregistrar", *SERVING, *places, "-mentordiscoverytimeout=500", "-loglevel=4") as registrar:
+        registrar.expect(r"Server ID:")
+        yield registrar
+
+
+@pytest.fixture
+def their_registrar(there):
+    places = ("-asap=198.51.100.2:3863", "-enrp=198.51.100.2:9901")
+    with there("rspregistrar", *places, "-loglevel=4", "-logcolor=off") as registrar:
+        registrar.expect(r"Server ID:", 30)
+        yield registrar
+
+
+def test_their_echo_server_registers_here_and_our_terminal_uses_it(our_registrar, there, here):
+    with there("rspserver", "-echo", OURS) as server:
+        identifier = server.expect(IDENTIFIER, 30)[1]
+        our_registrar.expect(rf"Registered EchoPool/\${identifier}")
+        with here("rspterminal", *CALLING, OURS, say=SAY) as terminal:
+            for i in 1, 2, 3:
+                terminal.expect(rf"from PE \${identifier}> Hello {i}", 30)
+            assert terminal.popen.wait(20) == 0
+        server.expect(r"Echo 8 bytes on session", count=3)
+
+
+def test_their_ping_pong_servers_register_here_and_fail_over_for_our_client(our_registrar, there, here):
+    options = ("-pppfailureafter=3", OURS)
+    with there("rspserver", "-pingpong", *options) as one, there("rspserver", "-pingpong", *options) as two:
+        identifiers = {one.expect(IDENTIFIER, 30)[1], two.expect(IDENTIFIER, 30)[1]}
+        with here("pingpongclient", *CALLING, OURS, "-interval=100", "-count=12") as client:
+            assert client.popen.wait(60) == 0, client.output
+        client.expect(r"answered")
+        acks = client.matches(r"Ack #(\d+) from PE \$([0-9a-f]{8}) \(reply #(\d+)\)")
+        assert [int(m[3]) for m in acks] == list(range(1, 13)), client.output
+        assert {m[2] for m in acks} == identifiers
+        assert len(client.matches(r"FAILOVER_COMPLETE, cookie=yes")) >= 3
+
+
+def test_our_echo_server_registers_there_and_their_terminal_uses_it(their_registrar, here, there):
+    with here("rspserver", "-echo", *SERVING, THEIRS) as server:
+        identifier = server.expect(IDENTIFIER, 30)[1]
+        with there("rspterminal", THEIRS, say=SAY + "; sleep 2", seconds=15) as terminal:
+            for i in 1, 2, 3:
+                terminal.expect(rf"from PE \${identifier}> Hello {i}", 30)
+        server.expect(r"Echo 8 bytes on session", count=3)
+        assert server.end() == 0
+    their_registrar.expect("(?i)deregistration", 10)
+
+
+def test_our_ping_pong_server_registers_there_and_their_client_uses_it(their_registrar, here, there):
+    with here("rspserver", "-pingpong", *SERVING, THEIRS, "-pppfailureafter=4") as server:
+        identifier = server.expect(IDENTIFIER, 30)[1]
+        with there("pingpongclient", THEIRS, "-interval=100", seconds=20) as client:
+            client.expect(r"Ack #\d+ from PE", 30, count=12)
+            acks = client.matches(r"Ack #(\d+) from PE \$([0-9a-f]{8}) \(reply #(\d+)\)")[:12]
+            assert [int(m[3]) for m in acks] == list(range(1, 13)), client.output
+            assert {m[2] for m in acks} == {identifier}
+            client.expect(r"FAILOVER_COMPLETE, cookie=yes")
+
+
+def test_their_hsdump_sees_our_handlespace_and_breaks_nothing(our_registrar, there, here):
+    with there("hsdump", "198.51.100.1:9901", seconds=30) as dump:
+        dump.expect(r"Got 0 pools, 0 PEs", 30)
+        assert dump.popen.wait(30) == 0, dump.output
+    with there("rspserver", "-echo", OURS) as server:
+        identifier = server.expect(IDENTIFIER, 30)[1]
+        with there("hsdump", "198.51.100.1:9901", seconds=30) as dump:
+            dump.expect(r"now having 1 pools, 1 PEs", 30)
+            dump.expect(rf"\${identifier}")
+            assert dump.popen.wait(30) == 0, dump.output
+        with here("rspterminal", *CALLING, OURS, say=SAY) as terminal:
+            terminal.expect(rf"from PE \${identifier}> Hello 3", 30)
+
+
+def test_programs_find_each_others_registrars_by_multicast(our_registrar, there):
+    with there("rspserver", "-discard") as server:
+        server.expect(IDENTIFIER, 40)
+    our_registrar.expect(r"Registered DiscardPool")
+
+
+def test_our_programs_find_their_registrar_by_multicast(their_registrar, here):
+    with here("rspserver", "-discard", *SERVING) as server:
+        server.expect(IDENTIFIER, 40)
+        assert server.end() == 0
