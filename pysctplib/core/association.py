@@ -393,6 +393,14 @@ class Association:
             self.buffered -= item.size
             self._failed(item, item.data, False, errno.EINVAL)
 
+    def give_up_first(self, now: float) -> None:
+        """Return the first message of the queue to the user: its lifetime is over (section 11.1.5)."""
+        item = self.outbound.queue[0]
+        self.outbound.drop(item)
+        self.buffered -= item.size
+        self._failed(item, item.data, False, errno.ETIMEDOUT)
+        self.sack_processed(1, now)
+
     def fail_unsent(self, code: int) -> None:
         """Return every message that was not wholly acknowledged to the user (section 11.2.2)."""
         seen: set[int] = set()

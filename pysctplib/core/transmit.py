@@ -161,7 +161,11 @@ def _send_new(a: Association, now: float) -> None:
     limit = 0
     chunks_before = f.next_tsn
     while queue:
-        choice = queue[0].path
+        first = queue[0]
+        if first.expires <= now and not first.offset:
+            a.give_up_first(now)
+            continue
+        choice = first.path
         if choice is None or not choice.usable:
             choice = a.current
         if choice is not path:
@@ -192,6 +196,8 @@ def _send_new(a: Association, now: float) -> None:
             item = queue[0]
             left = item.size - item.offset
             if sent and item.path is not None and item.path is not path:
+                break
+            if item.expires <= now and sent and not item.offset:
                 break
             if left <= fragment_limit and not item.offset:
                 need = DATA_HEADER_SIZE + ((left + 3) & ~3)
