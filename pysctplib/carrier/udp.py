@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from . import linux
+from . import linux, routes
 
 PathKey = tuple[str, int, str]
 Datagram = tuple[bytes, PathKey]
@@ -247,7 +247,7 @@ class UdpCarrier:
         route: _Route | None = None
         if sock is not None:
             ancillary: list[tuple[int, int, bytes]] = []
-            if local and sys.platform.startswith("linux") and _source(remote, port) != local:
+            if local and sys.platform.startswith("linux") and routes.source(remote, port) != local:
                 if ipv6:
                     raw = socket.inet_pton(socket.AF_INET6, local)
                     ancillary = [(socket.IPPROTO_IPV6, linux.IPV6_PKTINFO, linux.IN6_PKTINFO.pack(raw, 0))]
@@ -301,26 +301,3 @@ class UdpCarrier:
     def _note(self, code: int | None) -> None:
         code = code or 0
         self.counters.send_errors[code] = self.counters.send_errors.get(code, 0) + 1
-
-
-def _source(remote: str, port: int) -> str:
-    """Return the source address that the system takes towards ``remote``, "" if there is no route."""
-    with socket.socket(socket.AF_INET6 if ":" in remote else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((remote, port or 9))
-        except OSError:
-            return ""
-        return str(probe.getsockname()[0])
-
-
-def route_mtu(address: str) -> int:
-    """Return the IP MTU in bytes of the route to an address: 1500 where the system does not tell."""
-    ipv6 = ":" in address
-    with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((address, 9))
-            level, option = (socket.IPPROTO_IPV6, linux.IPV6_MTU) if ipv6 else (socket.IPPROTO_IP, linux.IP_MTU)
-            mtu = probe.getsockopt(level, option) if sys.platform.startswith("linux") else 1500
-        except OSError:
-            return 1500
-    return max(576, min(mtu, 65535))

@@ -9,15 +9,18 @@ from __future__ import annotations
 import errno
 import random
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from ..carrier.udp import UdpCarrier, open_sockets, route_mtu
+from ..carrier import routes
+from ..carrier.udp import UdpCarrier, open_sockets
 from ..core.config import Config
 from ..core.endpoint import Endpoint
 from ..core.engine import Engine
 from ..core.events import Event
+from ..core.path import PathKey
+from .capture import Capture
 
 EPHEMERAL = range(32768, 61000)  # SCTP ports for those who do not ask for one
 MTU_LIFE = 10.0  # seconds
@@ -45,8 +48,13 @@ class Stack:
         self._mtus: dict[str, tuple[float, int]] = {}
         self.carrier = UdpCarrier(open_sockets(self.config.udp_port or 0))
         self.udp_port = self.carrier.port
-        self.engine = Engine(mtu_of=self._mtu_of, now=monotonic(), local_addresses=self._local_addresses)
+        self.engine = Engine(mtu_of=self._mtu_of, now=monotonic(), local_addresses=routes.local_addresses)
         self.now = monotonic
+        self._receive = self.engine.receive
+        self._capture: Capture | None = None
+        if self.config.pcap:
+            self._capture = Capture(self.config.pcap, self.udp_port, routes.source)
+            self._receive = self._receive_and_note
 
     def open_endpoint(self, port: int, addresses: Sequence[str] = (), config: Config | None = None) -> Endpoint:
         """Claim an SCTP port (0: any) and open an endpoint on it. OSError EADDRINUSE, EACCES, EADDRNOTAVAIL."""
@@ -69,11 +77,13 @@ class Stack:
 
     def readable(self, fd: int) -> None:
         """Read a bounded batch from a descriptor into the engine."""
-        self.carrier.readable(fd, self.engine.receive, monotonic())
+        self.carrier.readable(fd, self._receive, monotonic())
 
     def flush(self) -> None:
         """Send what the engine has to say."""
         datagrams = self.engine.output(monotonic())
+        if self._capture is not None:
+            self._capture.sent(datagrams)
         if datagrams or self.carrier.congested:
             self.carrier.send(datagrams)
 
@@ -92,10 +102,17 @@ class Stack:
     def close(self) -> None:
         """Close the sockets; associations that are still up are forgotten without a word."""
         self.carrier.close()
+        if self._capture is not None:
+            self._capture.close()
 
     def abandon(self) -> None:
         """After a fork, in the child: close the descriptors; the parent's associations go on there."""
         self.carrier.close()
+
+    def _receive_and_note(self, data: bytes, path: PathKey, now: float) -> None:
+        if self._capture is not None:
+            self._capture.received(data, path)
+        self.engine.receive(data, path, now)
 
     def _mtu_of(self, address: str) -> int:
         now = monotonic()
@@ -104,12 +121,9 @@ class Stack:
             return known[1]
         if len(self._mtus) > 1024:
             self._mtus.clear()
-        mtu = route_mtu(address)
+        mtu = routes.mtu(address)
         self._mtus[address] = (now, mtu)
         return mtu
-
-    def _local_addresses(self, peer: str) -> Iterable[str]:
-        return []
 
 
 def _check_local(address: str) -> None:
