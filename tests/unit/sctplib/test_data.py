@@ -189,6 +189,19 @@ def test_the_send_queue_has_a_limit_that_is_told(with_peer):
     assert sctp_send(association, 0, b"again") == c.SCTP_SUCCESS
 
 
+def test_a_lifetime_ends_and_is_told(with_peer):
+    user, association, _ = with_peer
+    for number in range(400):  # more than the first window; the peer does not answer
+        assert sctp_send(association, 0, bytes(1000), 0, -1, number, 1) == c.SCTP_SUCCESS
+    pump(lambda: user.told("communicationLostNotif"))
+    failed = [context for _, _, context, _ in user.told("sendFailureNotif")]
+    sent = 400 - len(failed)
+    assert 0 < sent < 400
+    assert failed == list(range(sent, 400))
+    assert sctp_receiveUnacked(association, 1000)[0] == sent - 1
+    assert sctp_receiveUnsent(association, 1000)[0] == c.SCTP_NO_CHUNKS_IN_QUEUE
+
+
 def test_what_was_not_delivered_can_be_fetched_back(with_peer):
     user, association, _ = with_peer
     assert sctp_receiveUnsent(association, 10)[0] == c.SCTP_WRONG_STATE
