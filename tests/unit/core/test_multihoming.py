@@ -1,6 +1,7 @@
 """Several addresses: confirmation, heartbeats, failover and return (RFC 9260 sections 5.4, 6.4, 8.2, 8.3)."""
 
 import errno
+import itertools
 
 import pytest
 
@@ -105,8 +106,10 @@ def test_idle_paths_are_watched_with_jitter():
     start = world.net.now
     world.packets.clear()
     world.run(seconds=300)
-    beats = [time for time, source, target, data in world.packets if target == B[1] and data[12] == chunks.HEARTBEAT]
-    gaps = [later - earlier for earlier, later in zip(beats, beats[1:])]
+    beats = [
+        time for time, source, target, data in world.packets if target == B[1] and data[12] == chunks.HEARTBEAT
+    ]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(beats)]
     assert 20 <= len(gaps) <= 30
     assert all(10.4 <= gap <= 11.7 for gap in gaps)
     assert len({round(gap, 3) for gap in gaps}) > 5

@@ -67,7 +67,9 @@ def test_mutated_packets_of_a_living_association(seed):
             verify(engine)
             for a in list(engine.associations.values()):
                 if a.sends_data and not a.closing and a.buffered < 100_000:
-                    a.send(rng.randbytes(rng.choice((5, 500, 5000))), rng.randrange(a.outbound_streams), world.net.now)
+                    a.send(
+                        rng.randbytes(rng.choice((5, 500, 5000))), rng.randrange(a.outbound_streams), world.net.now
+                    )
                 elif rng.random() < 0.02:
                     a.shutdown(world.net.now)
         if not world.a.associations:
