@@ -6,6 +6,7 @@ Opening one is `aio`'s work. Back-pressure: `send` waits while the send buffer i
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,11 @@ class SctpConnection:
         self._error: OSError | None = None
         self._closed = False
         self._reading = False
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn("unclosed SCTP connection", ResourceWarning, source=self, stacklevel=2)
+            self._channel.orphaned()
 
     async def __aenter__(self) -> SctpConnection:
         return self

@@ -14,6 +14,7 @@ import errno
 import os
 import socket
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -76,6 +77,12 @@ class SctpSocket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._closed = True
+            self._channel.orphaned()
 
     def __repr__(self) -> str:
         style = "one-to-many" if self._channel.one_to_many else "one-to-one"

@@ -141,5 +141,8 @@ class Channel(Protocol):
     def detach(self) -> int:
         """Give the descriptor away (kernel only)."""
 
+    def orphaned(self) -> None:
+        """Its user vanished without closing it: close it when that is possible."""
+
     def close(self) -> None:
         """End gracefully, unless SO_LINGER says otherwise; give the port back when that is done."""

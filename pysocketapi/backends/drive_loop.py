@@ -99,6 +99,8 @@ class LoopDriver:
 
     def touched(self, size: int) -> None:
         """See `pumps.Driver`: what may wait goes out with the rest of this turn of the loop."""
+        if self._ending:
+            return
         if self._in_turn:
             self._scheduled = True
         elif size == 0:
@@ -115,14 +117,22 @@ class LoopDriver:
         """Refuse: a blocking call would stop the loop."""
         raise RuntimeError("an asyncio channel cannot block")
 
+    def dismiss(self) -> None:
+        """See `pumps.Driver`."""
+        self._ending = True
+        if not self._loop.is_closed():
+            for fd in self._readers:
+                self._loop.remove_reader(fd)
+        self._readers = []
+
     def unused(self) -> None:
         """See `pumps.Driver`: close the stack in the next turn, unless it is used again."""
-        if not self._loop.is_closed():
+        if not self._ending and not self._loop.is_closed():
             self._loop.call_soon(self._close_if_unused)
 
     def _close_if_unused(self) -> None:
         pump = self._pump
-        if self._ending or pump.bound or pump.closing:
+        if self._ending or not pump.idle():
             return
         with contextlib.suppress(OSError):
             self._stack.flush()

@@ -21,13 +21,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..transport import Transport
-from .pumps import Closed, Pump
+from .pumps import EXIT_TIME, Closed, Pump
 
 if TYPE_CHECKING:
     from .userland import UserChannel
 
 REST = 0.015  # seconds without a leader before the background thread takes over
-EXIT_TIME = 2.0  # seconds that the end of the process waits for graceful shutdowns
+KEEP = 1.0  # seconds that a stack without sockets is kept
 BATCH = 32768  # bytes that bulk senders collect before they are put into packets
 _NEVER = float("inf")
 
@@ -204,6 +204,8 @@ class ThreadDriver:
 
     def opened(self) -> None:
         """See `pumps.Driver`."""
+        if self._background_leads:
+            self._kick()
         if self._thread is None:
             self._thread = threading.Thread(target=self._background, name="pysocketapi-background", daemon=True)
             self._thread.start()
@@ -211,11 +213,16 @@ class ThreadDriver:
     def _background(self) -> None:
         pump = self._pump
         steps = -1
+        idle = 0.0
         while True:
             time.sleep(REST)
             try:
                 with pump.lock:
                     if self._ended:
+                        return
+                    idle = idle + REST if pump.idle() else 0.0
+                    if idle >= KEEP:
+                        self._finish()
                         return
                     if not self._led and self._steps == steps:
                         self._background_leads = True
@@ -234,38 +241,49 @@ class ThreadDriver:
                 self._rest.wait()
 
     def _lead_idle(self) -> None:
-        """Lead until a caller wants to."""
-        while not self._followers and not self._ended and self._wanted():
+        """Lead until a caller wants to, or nothing is left to do."""
+        while not self._followers and not self._ended and not self._pump.idle():
             before = self._steps
             self._step(_NEVER)
             if self._steps != before + 1:
                 return
 
-    def _wanted(self) -> bool:
-        return bool(self._pump.bound or self._pump.closing)
-
     # -- the end -----------------------------------------------------------------------------------------------
 
     def unused(self) -> None:
-        """See `pumps.Driver`. The stack stays for the next socket; so a short-lived client starts once."""
+        """See `pumps.Driver`. The stack is kept a while, so that short-lived sockets share one."""
+        if self._background_leads:
+            self._kick()
+
+    def kick(self) -> None:
+        """Have the leader look around."""
+        self._kick()
+
+    def dismiss(self) -> None:
+        """See `pumps.Driver`."""
+        self._ended = True
 
     def end(self, seconds: float) -> None:
         """End the stack: graceful shutdowns within the time (seconds), then aborts."""
         pump = self._pump
         with pump.lock:
-            for channel in pump.channels():
+            for channel in pump.all_channels():
                 channel.close_locked()
             associations = self._stack.engine.associations
             self._wait(lambda: not associations, seconds, None)
-            for channel in pump.channels():
+            for channel in pump.all_channels():
                 channel.abort_all()
             self._stack.flush()
-            self._ended = True
-            self._gone()
-            self._kick()
-            self._rest.set()
-            pump.lock = Closed(errno.EBADF, "the SCTP stack was closed")
-            self._stack.close()
+            self._finish()
+
+    def _finish(self) -> None:
+        """Close the stack; the lock is held."""
+        self._ended = True
+        self._gone()
+        self._kick()
+        self._rest.set()
+        self._pump.lock = Closed("the SCTP stack was closed")
+        self._stack.close()
 
 
 _drivers: weakref.WeakSet[ThreadDriver] = weakref.WeakSet()

@@ -525,6 +525,10 @@ class KernelChannel:
         """See contract."""
         return self.sock.detach()
 
+    def orphaned(self) -> None:
+        """See contract."""
+        self.close()
+
     def close(self) -> None:
         """See contract."""
         fd, loop = self.sock.fileno(), self._loop

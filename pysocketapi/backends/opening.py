@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 from ..transport import Transport, with_kind
@@ -26,7 +27,10 @@ def open_channel(
         from .kernel import KernelChannel
 
         return KernelChannel(family, one_to_many)
-    from .pumps import pump_for
+    from .pumps import StackEnded, pump_for
     from .userland import UserChannel
 
-    return UserChannel(pump_for(chosen, loop), family, one_to_many)
+    while True:
+        pump = pump_for(chosen, loop)
+        with contextlib.suppress(StackEnded), pump.lock:
+            return UserChannel(pump, family, one_to_many)

@@ -8,9 +8,13 @@ RFC 6458 is here.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import errno
 import os
+import select
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,18 +42,25 @@ class Driver(Protocol):
     def opened(self) -> None:
         """The pump has an endpoint now."""
 
+    def dismiss(self) -> None:
+        """Have no more to do with the stack; the calls above do nothing from now on."""
+
     def unused(self) -> None:
-        """The pump has no endpoint any more."""
+        """The pump is idle now (see `Pump.idle`)."""
+
+
+class StackEnded(OSError):
+    """The stack of a socket is gone."""
 
 
 class Closed:
     """Stands for the lock of a pump that cannot be used: every operation fails with a clear error."""
 
-    def __init__(self, number: int, text: str) -> None:
-        self._error = (number, text)
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def __enter__(self) -> None:
-        raise OSError(*self._error)
+        raise StackEnded(errno.EBADF, self._text)
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -64,6 +75,8 @@ class Pump:
         self.now = self.stack.now
         self.bound: set[Endpoint] = set()
         self.closing: set[Endpoint] = set()
+        self.channels: weakref.WeakSet[UserChannel] = weakref.WeakSet()  # not closed
+        self.orphans: deque[UserChannel] = deque()  # whose users vanished without closing them
         self.writers: set[UserChannel] = set()
         self.driver: Driver
 
@@ -88,6 +101,8 @@ class Pump:
         if self.writers:
             for channel in list(self.writers):
                 channel.look_for_room()
+        while self.orphans:
+            self.orphans.popleft().close_locked()
 
     def _adopt(self, event: e.Event) -> UserChannel | None:
         """Find the owner of an association that is new: the channel whose endpoint it came in at."""
@@ -118,11 +133,34 @@ class Pump:
         self.driver.touched(0)
         self.sweep()
 
-    def channels(self) -> set[UserChannel]:
-        """Return all channels."""
+    def all_channels(self) -> set[UserChannel]:
+        """Return all channels that may have associations."""
         users: list[Any] = [endpoint.user for endpoint in self.bound]
         users += [association.user for association in self.stack.engine.associations.values()]
         return {user for user in users if user is not None}
+
+    def drive_out(self, seconds: float) -> None:
+        """Drive the stack without its driver until its associations have ended; then close it."""
+        stack = self.stack
+        self.driver.dismiss()
+        poller = select.poll()
+        for fd in stack.filenos():
+            poller.register(fd, select.POLLIN)
+        end = stack.now() + seconds
+        while stack.engine.associations and (left := end - stack.now()) > 0:
+            stack.flush()
+            deadline = stack.deadline()
+            wait = left if deadline is None else max(0.0, min(left, deadline - stack.now()))
+            for fd, _ in poller.poll(int(wait * 1000) + 1):
+                stack.readable(fd)
+            if deadline is not None and stack.now() >= deadline:
+                stack.expire()
+            stack.flush()
+            self.dispatch()
+        for channel in self.all_channels():
+            channel.abort_all()
+        stack.flush()
+        stack.close()
 
     def forget(self) -> None:
         """An association has ended."""
@@ -132,16 +170,24 @@ class Pump:
     def sweep(self) -> None:
         """Tell the driver when nothing is left to drive."""
         self.closing = {endpoint for endpoint in self.closing if endpoint.associations}
-        if not self.bound and not self.closing:
+        if self.idle():
             self.driver.unused()
+
+    def idle(self) -> bool:
+        """Whether there is no open channel and no association that still has to end."""
+        return not self.bound and not self.closing and not self.channels
 
 
 _threads: dict[Transport, Pump] = {}
-_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Transport, Pump]] = weakref.WeakKeyDictionary()
+_loops: dict[asyncio.AbstractEventLoop, dict[Transport, Pump]] = {}
+LAST_WORDS = 0.5  # seconds for the associations of an event loop that was closed to end gracefully
+EXIT_TIME = 2.0  # the same at the end of the process
 
 
 def pump_for(transport: Transport, loop: asyncio.AbstractEventLoop | None) -> Pump:
     """Return the pump of a transport for an event loop, or (None) for threads. Raises OSError."""
+    for closed in [known for known in _loops if known.is_closed()]:
+        _end_loop(closed, LAST_WORDS)
     pumps = _threads if loop is None else _loops.setdefault(loop, {})
     pump = pumps.get(transport)
     if pump is None:
@@ -159,12 +205,27 @@ def _start(transport: Transport, loop: asyncio.AbstractEventLoop | None, gone: C
     return drive_loop.start(transport, loop, gone)
 
 
+def _end_loop(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """End the stacks of a loop that will not run again: graceful shutdowns within the time, then aborts."""
+    for pump in _loops.pop(loop, {}).values():
+        for channel in pump.all_channels():
+            channel.close_locked()
+        pump.drive_out(seconds)
+
+
+@atexit.register
+def _at_exit() -> None:
+    for loop in list(_loops):
+        with contextlib.suppress(OSError, RuntimeError):
+            _end_loop(loop, EXIT_TIME)
+
+
 def _after_fork() -> None:
     """Make the parent's sockets unusable in the child: two processes cannot speak for one association."""
     text = "this SCTP socket belongs to the parent process; open a new one after fork"
     for pumps in [_threads, *_loops.values()]:
         for pump in pumps.values():
-            pump.lock = Closed(9, text)  # EBADF
+            pump.lock = Closed(text)
             with contextlib.suppress(OSError, AttributeError):
                 pump.stack.abandon()
         pumps.clear()

@@ -88,6 +88,7 @@ class UserChannel:
         self.watched: dict[int, int] = {}  # one-to-many: associations that a thread waits for, their errors
         self.sleepers: list[Callable[[], None]] = []
         self.signal: tuple[int, int] | None = None
+        pump.channels.add(self)
 
     # -- waking ------------------------------------------------------------------------------------------------
 
@@ -810,6 +811,7 @@ class UserChannel:
         if self.closed:
             return
         self.closed = True
+        self.pump.channels.discard(self)
         for child in self.accepting:
             child.abort_all()
             child.close_locked()
@@ -838,6 +840,13 @@ class UserChannel:
             self.signal = None
         if not self.associations:
             self._gone()
+        if self.endpoint is None:
+            self.pump.sweep()
+
+    def orphaned(self) -> None:
+        """See contract. May be called by the garbage collector at any time, so it takes no lock."""
+        if not self.closed:
+            self.pump.orphans.append(self)
 
 
 def assert_endpoint(endpoint: Endpoint | None) -> Endpoint:

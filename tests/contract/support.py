@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -20,19 +21,30 @@ FAMILIES = [
 ]
 
 
-def _free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def _free_udp_port(salt: int) -> int:
+    """Return a UDP port below the system's ephemeral ones: those come and go while a case runs."""
+    for port in random.Random(os.getpid() + salt).sample(range(12000, 30000), 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no UDP port is free")
 
 
-TRANSPORT = Transport("kernel") if BACKEND == "kernel" else Transport("userland", udp_port=_free_udp_port())
+def _transport(salt: int) -> Transport:
+    return Transport("kernel") if BACKEND == "kernel" else Transport("userland", udp_port=_free_udp_port(salt))
+
+
+TRANSPORT = _transport(0)
+AIO_TRANSPORT = _transport(1 << 30)  # a private UDP port has one stack: threads and loops cannot share it
 
 
 def options(**values: Any) -> SocketOptions:
     """Options for asyncio; userland peers are found at this process's own UDP port."""
     if BACKEND == "userland":
-        values["remote_udp_port"] = TRANSPORT.udp_port
+        values["remote_udp_port"] = AIO_TRANSPORT.udp_port
     return SocketOptions(**values)
 
 

@@ -12,7 +12,8 @@ from pysocketapi import constants as c
 from pysocketapi.aio import Message
 from pysocketapi.notifications import AssocChange, SendFailedEvent, ShutdownEvent
 
-from .support import HOSTS, TRANSPORT, options
+from .support import AIO_TRANSPORT as TRANSPORT
+from .support import HOSTS, options
 
 HOST = HOSTS[2]
 
