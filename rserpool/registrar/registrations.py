@@ -123,12 +123,14 @@ def send_keepalive(state: State, element: Element, now: float, *, home: bool) ->
     state.statistics.endpoint_keepalives += 1
     state.keepalives.cancel(element)
     state.keepalive_timeouts.arm(element, now + state.config.keepalive_timeout)
-    message = asap.EndpointKeepAlive(state.identifier, element.handle, element.identifier, home)
-    state.send_element(element, asap.encode(message))
+    state.send_element(element, updates.keepalive(state, element, home))
 
 
 def keepalive_timeout(state: State, element: Element, now: float) -> None:
     """An element has not answered in time: it and its association go."""
+    if element.home != state.identifier:
+        state.handlespace.connect(element, None)  # it has really moved
+        return
     log.log(ACTION, "%r did not answer the keep-alive: removing it", element)
     association = element.connection
     if association is None:
@@ -155,16 +157,16 @@ def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, 
     if own and element.connection not in (None, link.association):
         state.drop("keep-alive acknowledgement by another association")
         return
-    if not own or element.connection is None:
+    if element.connection != link.association:
         transport = element.record.asap_transport
         if transport is None or not set(transport.addresses) & set(link.addresses):
             state.drop("keep-alive acknowledgement by somebody else")
             return
-        state.handlespace.set_home(element, state.identifier)
         state.handlespace.connect(element, link.association)
-        if not own:
-            log.log(ACTION, "%r has made us its home", element)
-            updates.announce(state, element, updates.ADD)
+    if not own:
+        log.log(ACTION, "%r has made us its home", element)
+        state.handlespace.set_home(element, state.identifier)
+        updates.announce(state, element, updates.ADD)
     state.keepalive_timeouts.cancel(element)
     state.keepalives.arm(element, now + state.config.keepalive_interval)
 
@@ -187,6 +189,10 @@ def endpoint_unreachable(state: State, link: Link, message: asap.EndpointUnreach
 def association_lost(state: State, link: Link, now: float) -> None:
     """An ASAP association is gone, and with it every element that was registered by it."""
     for element in state.handlespace.connected(link.association):
+        if element.home != state.identifier:
+            state.handlespace.connect(element, None)  # it has moved, as its new home said
+            state.forget_timers(element)
+            continue
         log.log(ACTION, "Association of %r is gone: removing it", element)
         remove(state, element, "association lost")
 

@@ -66,14 +66,24 @@ def take(state: State, link: Link, handle: bytes, record: PoolElement, now: floa
     if policy is not visible.policy:
         visible = replace(visible, policy=policy)
     local = state.visible_elsewhere(visible) is None
+    # If it was registered here, the association stays known: should the element still acknowledge over it, it
+    # has not moved (see `registrations.keepalive_ack`).
+    known = state.handlespace.find(handle, record.identifier)
+    connection = known.connection if known is not None else None
     try:
-        element, _ = state.handlespace.register(handle, visible, now, local=local)
+        element, _ = state.handlespace.register(handle, visible, now, connection=connection, local=local)
     except Incompatible as refused:
         log.warning("Cannot take over %s/$%08x from a peer: %s", handle, record.identifier, refused)
         state.drop("incompatible pool element of a peer")
         return None
-    state.forget_timers(element)  # it may have been ours
+    if connection is None:
+        state.forget_timers(element)
     return element
+
+
+def keepalive(state: State, element: Element, home: bool) -> bytes:
+    """ENDPOINT_KEEP_ALIVE; ``home`` tells the element that we are its home registrar now."""
+    return asap.encode(asap.EndpointKeepAlive(state.identifier, element.handle, element.identifier, home))
 
 
 def handle_update(state: State, link: Link, message: enrp.HandleUpdate, now: float) -> None:
@@ -86,8 +96,7 @@ def handle_update(state: State, link: Link, message: enrp.HandleUpdate, now: flo
         element = take(state, link, message.handle, record, now)
         if element is not None and message.takeover_suggested and state.config.takeover_suggestion:
             # The element answers by making us its home; then it re-registers here.
-            invitation = asap.EndpointKeepAlive(state.identifier, element.handle, element.identifier, True)
-            state.send_element(element, asap.encode(invitation))
+            state.send_element(element, keepalive(state, element, True))
     elif message.action == DELETE:
         _delete(state, message)
     else:
@@ -104,5 +113,8 @@ def _delete(state: State, message: enrp.HandleUpdate) -> None:
         state.drop("removal by a former home")
         return
     log.log(ACTION, "Peer $%08x removes %r", message.sender, element)
+    if element.connection is not None:
+        # It was registered here as well. If this is its home after all, it answers, and is made to register.
+        state.send_element(element, keepalive(state, element, False))
     state.forget_timers(element)
     state.handlespace.remove(element)

@@ -202,3 +202,47 @@ def test_a_lost_enrp_association_is_replaced(kit):
     kit.meet(DEAD, 60, checksum=kit.space.checksum(DEAD))
     kit.run(3)
     assert 60 in {where for where, _ in kit.sent(enrp.Presence)}
+
+
+def test_registration_elsewhere_that_was_given_up_again(kit):
+    """Regression: an element registers at a peer just when our takeover reaches it, and follows us.
+
+    The peer's late "added" and "removed" must not leave it nowhere.
+    """
+    kit.run(10.1)
+    kit.meet(OTHER, 51, "10.0.0.51")
+    kit.up(1, address="10.0.1.1")
+    kit.asap(1, asap.EndpointKeepAliveAck(POOL, 1))
+    add(kit, 1, OTHER, 51)
+    assert kit.space.find(POOL, 1).home == OTHER
+    kit.sent()
+    kit.enrp(51, enrp.HandleUpdate(OTHER, 0, 1, POOL, element(1, "10.0.1.1", home=OTHER, asap_transport=True)))
+    assert kit.space.find(POOL, 1) is None
+    assert not kit.one(asap.EndpointKeepAlive, 1).home
+    kit.asap(1, asap.EndpointKeepAliveAck(POOL, 1))
+    assert kit.aborted() == [1]  # it registers anew
+
+
+def test_an_element_that_did_not_move_after_all_is_ours_again(kit):
+    kit.run(10.1)
+    kit.meet(OTHER, 51, "10.0.0.51")
+    kit.up(1, address="10.0.1.1")
+    kit.asap(1, asap.EndpointKeepAliveAck(POOL, 1))
+    add(kit, 1, OTHER, 51)
+    kit.sent()
+    kit.run(5.1)
+    kit.one(asap.EndpointKeepAlive, 1)
+    kit.sent()
+    kit.asap(1, asap.EndpointKeepAliveAck(POOL, 1))
+    assert kit.space.find(POOL, 1).home == OWN
+    assert kit.one(enrp.HandleUpdate, 51).element.home == OWN
+
+
+def test_an_element_that_moved_is_not_removed_for_its_silence(kit):
+    kit.run(10.1)
+    kit.meet(OTHER, 51, "10.0.0.51")
+    kit.up(1, address="10.0.1.1")
+    kit.asap(1, asap.EndpointKeepAliveAck(POOL, 1))
+    add(kit, 1, OTHER, 51)
+    alive(kit, 11, OTHER)
+    assert kit.space.find(POOL, 1).connection is None and kit.aborted() == []
