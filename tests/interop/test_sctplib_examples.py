@@ -94,10 +94,12 @@ def test_daytime_server(tmp_path):
         interrupt(running)
 
 
-def test_monitor():
+def test_monitor(tmp_path):
+    capture = tmp_path / "capture"
     with server("echo_server") as (_, where, _, _):
-        with process(example("monitor", *where, "-d", LOCAL, "-i", 20, "-n", 3)) as running:
+        with process(example("monitor", *where, "-d", LOCAL, "-i", 20, "-n", 3, "--pcap", capture)) as running:
             output = finish(running, 30)
+    assert capture.read_bytes().startswith(bytes.fromhex("0a0d0d0a"))  # pcapng
     reports = re.findall(rf"^\*{LOCAL} reachable srtt \d+ ms rto 1000 ms cwnd \d+ mtu \d+$", output, re.MULTILINE)
     assert len(reports) == 3
     assert "path 0 is reachable\n" in output

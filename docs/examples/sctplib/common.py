@@ -30,6 +30,7 @@ def arguments(description: str, port: int) -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="tell what happens")
     parser.add_argument("--udp-port", type=int, help="own UDP port, 0: any (default: the host's 9899)")
     parser.add_argument("--remote-udp-port", type=int, default=9899, help="the peer's UDP port, 0: none")
+    parser.add_argument("--pcap", help="file to write all packets to")
     return parser
 
 
@@ -41,7 +42,7 @@ def start(
     streams: int = 100,
 ) -> int:
     """Initialise the library and register an instance; return its name. SystemExit if that fails."""
-    code = sctp_initLibrary(StackConfig(udp_port=options.udp_port))
+    code = sctp_initLibrary(StackConfig(udp_port=options.udp_port, pcap=options.pcap))
     if code != SCTP_SUCCESS:
         raise SystemExit(f"sctp_initLibrary: {code}")
     instance = sctp_registerInstance(port, streams, streams, options.source or ["0.0.0.0"], callbacks)

@@ -30,6 +30,7 @@ from pysctplib.sctplib import (
     sctp_unregisterInstance,
 )
 from pysctplib.sctplib import constants as c
+from pysctplib.sctplib.library import library
 from pysctplib.wire import chunks, packet
 
 from .world import LOCAL, User, pair, pump
@@ -303,6 +304,28 @@ def test_local_addresses(lib):
     assert sctp_getLocalAddress(there, 1) is None
     assert sctp_getLocalAddress(99, 0) is None
     assert sctp_getNumberOfLocalAddresses(99) == c.SCTP_ASSOC_NOT_FOUND
+
+
+def test_local_addresses_of_a_wildcard_instance(lib):
+    server, client = User(addresses=("0.0.0.0",)), User(addresses=("::",))
+    _, _, _, there = pair(server, client)
+    known = [sctp_getLocalAddress(there, k) for k in range(sctp_getNumberOfLocalAddresses(there))]
+    assert LOCAL in known
+
+
+def test_nothing_is_left_after_many_associations(lib):
+    server, client = User(), User()
+    for user in server, client:
+        user.replies["communicationLostNotif"] = lambda association, *_: sctp_deleteAssociation(association)
+    for count in range(1, 101):
+        association = client.connect(server.port)
+        pump(lambda: len(server.told("communicationUpNotif")) == count)
+        sctp_abort(association)
+        pump(lambda: len(server.told("communicationLostNotif")) == count)
+    pump(lambda: len(client.told("communicationLostNotif")) == 100)
+    assert association == 199
+    state = library()
+    assert (state.records, state.stack.engine.associations, len(state.pending)) == ({}, {}, 0)
 
 
 def test_raw_packets(with_peer):
