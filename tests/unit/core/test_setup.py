@@ -313,7 +313,9 @@ def test_the_high_bits_of_unknown_parameters(kind, reported, goes_on):
 
 def test_addresses_that_cannot_be_the_peers_are_ignored():
     listed = ["127.0.0.1", "224.0.0.1", "0.0.0.0", "::1", "fe80::1", "ff02::1", "255.255.255.255", "2001:db8::5"]
-    _, (ack,), engine = answer_to(good_init(*map(params.encode_address, listed)))
+    engine = Engine(random.Random(3), local_addresses=lambda peer: ["10.0.0.5", "2001:db8::9"])
+    engine.open(PORT).listen(True)
+    _, (ack,), _ = answer_to(good_init(*map(params.encode_address, listed)), engine)
     cookie = engine.jar.open(dict(ack.parameters)[params.STATE_COOKIE])
     assert cookie.addresses == ["10.9.9.9", "2001:db8::5"]
 
