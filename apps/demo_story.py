@@ -65,6 +65,7 @@ class Story:
     answered: set[int] = field(default_factory=set)
     last_reply: int = 0
     gaps: int = 0
+    _again_from: int = 0  # the first of the messages that the latest failover sends again
     switches: list[Switch] = field(default_factory=list)
     current: str = ""  # the server in use
 
@@ -129,7 +130,7 @@ class Story:
             actor.state = READY
             if found[2]:
                 self.again += 1
-                self._tell(time, actor.name, f"sends message {found[1]} again, which was not answered", "failover")
+                self._sent_again(time, actor, int(found[1]))
             else:
                 self.sent = max(self.sent, int(found[1]))
         elif text.startswith("FAILOVER"):
@@ -137,6 +138,14 @@ class Story:
         elif found := _GAP.match(text):
             self.gaps += 1
             self._tell(time, actor.name, f"missed {found[1]} replies", "error")
+
+    def _sent_again(self, time: float, actor: Actor, number: int) -> None:
+        latest = self.events[-1]
+        if latest.text.startswith("sends again"):
+            latest.text = f"sends again messages {self._again_from} to {number}, which were not answered"
+        else:
+            self._again_from = number
+            self._tell(time, actor.name, f"sends again message {number}, which was not answered", "failover")
 
     def _reply(self, time: float, actor: Actor, number: int, identifier: int, reply: int) -> None:
         server = next((a for a in self.servers() if a.identifier == identifier), None)

@@ -270,8 +270,10 @@ async def show(values: Values) -> int:
         lasted = stage.now()
         good = not problem and succeeded(story)
         lines = summary(story) if story.sent else []
+        if problem:
+            lines.append(f"The demo stopped: {problem}")
+        view.finish(lasted, lines, good)  # before the programs end: the picture shows them at work
         await stage.clear()
-        view.finish(lasted, [*lines, *([f"The demo stopped: {problem}"] if problem else [])], good)
     return 0 if good else 1
 
 
