@@ -117,23 +117,48 @@ def read_parameters(parameters: list[params.Parameter]) -> Offer:
     return offer
 
 
-def peer_addresses(offer: Offer, source: str) -> list[str]:
-    """Return the peer's addresses, source first (section 5.1.2 C), without what cannot be its own."""
-    result = [source]
+def peer_addresses(endpoint: Endpoint, offer: Offer, key: PathKey) -> list[str]:
+    """Return the peer's addresses, source first (section 5.1.2 C), without what cannot be its own.
+
+    Nor those that only an own address unknown to the peer could reach: it would answer with ABORT (section 8.4).
+    """
+    result = [key[0]]
     for address in offer.addresses[:MAX_ADDRESSES]:
-        if address not in result and usable_destination(address, source):
+        usable = usable_destination(address, key[0]) and _own_source(endpoint, key, address) is not None
+        if usable and address not in result:
             result.append(address)
     return result
+
+
+def _own_source(endpoint: Endpoint, key: PathKey, address: str) -> str | None:
+    """Return the own address to use towards ``address``, "" if any will do; None if the peer knows none that can.
+
+    The peer knows those listed to it, or if none were, the one that ``key`` uses.
+    """
+    listed = _listed(endpoint, key[0])
+    if len(listed) < 2:
+        only = listed[0] if listed else key[2]
+        return only if (":" in (only or key[0])) == (":" in address) else None
+    same = [own for own in listed if (":" in own) == (":" in address)]
+    if not same:
+        return None
+    return same[0] if len(same) == 1 else ""
 
 
 # What is said
 
 
-def _own_parameters(endpoint: Endpoint, config_adaptation: int | None, peer: str) -> list[params.Parameter]:
-    """Own addresses, if the peer may know several (section 5.1.2), and the adaptation code point."""
+def _listed(endpoint: Endpoint, peer: str) -> tuple[str, ...]:
+    """Return the own addresses that this peer may know (section 5.1.2)."""
     listed = endpoint.addresses or tuple(endpoint.engine.local_addresses(peer))
     if not is_loopback(peer):
         listed = tuple(address for address in listed if not is_loopback(address))
+    return listed
+
+
+def _own_parameters(endpoint: Endpoint, config_adaptation: int | None, peer: str) -> list[params.Parameter]:
+    """Own addresses, if the peer may know several (section 5.1.2), and the adaptation code point."""
+    listed = _listed(endpoint, peer)
     result = [params.encode_address(address) for address in listed] if len(listed) > 1 else []
     if config_adaptation is not None:
         result.append((params.ADAPTATION_INDICATION, config_adaptation.to_bytes(4, "big")))
@@ -221,12 +246,13 @@ def on_init_ack(a: Association, flags: int, value: bytes, path: Path | None, key
     pending = _pending(a)
     a.set_peer_tag(init.tag)
     a.current = a.primary = a.add_path(key, confirmed=True)
-    addresses = peer_addresses(offer, key[0])
+    addresses = peer_addresses(a.endpoint, offer, key)
     for known in list(a.paths.values()):
         if known.address not in addresses:
             a.drop_path(known)  # section 5.1.2 C: use only what the peer listed
     for address in addresses:
-        a.add_path((address, key[1], ""), confirmed=address in pending.targets)
+        local = _own_source(a.endpoint, key, address) or ""
+        a.add_path((address, key[1], local), confirmed=address in pending.targets)
     a.refresh_fragment_size()
     a.adopt(
         pending.tsn,
@@ -342,10 +368,10 @@ def on_init(engine: Engine, local_port: int, peer_port: int, value: bytes, key: 
     if not init.tag:
         engine.counters.drop("INIT with tag 0")
         return
-    addresses = peer_addresses(offer, key[0])
+    endpoint = engine.endpoints.get(local_port)
+    addresses = [key[0]] if endpoint is None else peer_addresses(endpoint, offer, key)
     a = engine.find(local_port, addresses, peer_port)
     problem = _problem(init, offer)
-    endpoint = engine.endpoints.get(local_port)
     if problem is None and a is None and (endpoint is None or not endpoint.listening):
         if endpoint is None and not engine.answer_ootb:
             engine.counters.drop("INIT for a foreign port")
@@ -512,7 +538,7 @@ def _install(a: Association, cookie: Cookie) -> None:
     source = (cookie.source, cookie.udp_port, cookie.local_address)
     a.current = a.primary = a.add_path(source, confirmed=True)
     for address in cookie.addresses:
-        a.add_path((address, cookie.udp_port, ""), confirmed=False)
+        a.add_path((address, cookie.udp_port, _own_source(a.endpoint, source, address) or ""), confirmed=False)
     a.refresh_fragment_size()
     a.adopt(cookie.local_tsn, cookie.peer_tsn, cookie.peer_rwnd, cookie.outbound_streams, cookie.inbound_streams)
     a.peer_adaptation = cookie.adaptation

@@ -312,12 +312,29 @@ def test_the_high_bits_of_unknown_parameters(kind, reported, goes_on):
 
 
 def test_addresses_that_cannot_be_the_peers_are_ignored():
-    listed = ["127.0.0.1", "224.0.0.1", "0.0.0.0", "::1", "fe80::1", "ff02::1", "255.255.255.255", "2001:db8::5"]
+    listed = ["127.0.0.1", "224.0.0.1", "0.0.0.0", "::1", "fe80::1", "ff02::1", "255.255.255.255", "10.9.9.5"]
     engine = Engine(random.Random(3), local_addresses=lambda peer: ["10.0.0.5", "2001:db8::9"])
     engine.open(PORT).listen(True)
     _, (ack,), _ = answer_to(good_init(*map(params.encode_address, listed)), engine)
     cookie = engine.jar.open(dict(ack.parameters)[params.STATE_COOKIE])
-    assert cookie.addresses == ["10.9.9.9", "2001:db8::5"]
+    assert cookie.addresses == ["10.9.9.9", "10.9.9.5"]
+
+
+@pytest.mark.parametrize(
+    ("own", "used"),
+    [
+        ((), ["10.9.9.9", "10.9.9.5"]),
+        (("10.0.0.5",), ["10.9.9.9", "10.9.9.5"]),
+        (("10.0.0.5", "2001:db8::1"), ["10.9.9.9", "10.9.9.5", "2001:db8::5"]),
+    ],
+)
+def test_a_family_in_which_the_peer_knows_no_address_of_ours_is_not_used(own, used):
+    """The kernel answered a heartbeat from an IPv6 address that it had not been told with ABORT (section 8.4)."""
+    engine = Engine(random.Random(3), local_addresses=lambda peer: own)
+    engine.open(PORT).listen(True)
+    _, (ack,), _ = answer_to(good_init(*map(params.encode_address, ["10.9.9.5", "2001:db8::5"])), engine)
+    cookie = engine.jar.open(dict(ack.parameters)[params.STATE_COOKIE])
+    assert cookie.addresses == used
 
 
 def test_loopback_is_never_announced_to_others():
