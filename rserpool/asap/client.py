@@ -547,3 +547,6 @@ class AsapClient:
                 if self._table.heard(message, source, port, time.monotonic()):
                     log.info("Registrar $%08x announces itself from %s port %d", message.registrar, source, port)
                 self._news.set()
+        link = self.registrar
+        if link is not None and not link.identifier:
+            link.identifier = self._table.identifier_of(link.addresses, link.port)
