@@ -121,6 +121,7 @@ def on_shutdown(a: Association, flags: int, value: bytes, path: Path, now: float
         a.engine.counters.drop("malformed SHUTDOWN")
         return
     if a.state is State.SHUTDOWN_ACK_SENT:
+        send_shutdown_ack(a, now)  # ours got lost
         return
     if a.state is State.SHUTDOWN_SENT:
         a.move("SHUTDOWN received")

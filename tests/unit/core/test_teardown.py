@@ -8,7 +8,7 @@ from pysctplib.carrier.memory import nth_chunk
 from pysctplib.core import events
 from pysctplib.core.config import Config
 from pysctplib.core.states import State
-from pysctplib.wire import causes, chunks
+from pysctplib.wire import causes, chunks, packet
 from tests.sim.world import World
 
 SHUTDOWN_CHUNKS = [chunks.SHUTDOWN, chunks.SHUTDOWN_ACK, chunks.SHUTDOWN_COMPLETE]
@@ -200,3 +200,17 @@ def test_heartbeats_end_with_the_shutdown():
     a.shutdown(world.net.now)
     assert world.run(lambda: closed(world))
     assert not world.sent(kind=chunks.HEARTBEAT)
+
+
+def test_a_shutdown_sent_again_is_answered_again():
+    world = World()
+    a, b = world.establish()
+    world.net.drop(nth_chunk(chunks.SHUTDOWN_ACK, 1))
+    a.shutdown(world.net.now)
+    assert world.run(lambda: b.state is State.SHUTDOWN_ACK_SENT)
+    before = len(world.sent("10.0.0.2", chunks.SHUTDOWN_ACK))
+    again = world.sent("10.0.0.1", chunks.SHUTDOWN)[-1]
+    world.inject(world.b, b, packet.chunk(*again))
+    world.net.flush(world.host_b)
+    assert len(world.sent("10.0.0.2", chunks.SHUTDOWN_ACK)) == before + 1
+    assert world.run(lambda: closed(world), 0.5)
