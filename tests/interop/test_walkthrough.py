@@ -4,13 +4,15 @@ Registrar, two servers, user; each of them is killed (SIGKILL) once, and the oth
 """
 
 import random
+import re
 import signal
+import sys
 import time
 from contextlib import contextmanager
 
 import pytest
 
-from .helpers import free_udp_ports
+from .helpers import ROOT, free_udp_ports
 from .programs import ours, running
 
 IDENTIFIER = r"Identifier\s+= \$([0-9a-f]{8})"
@@ -208,3 +210,22 @@ def test_the_demo_shows_a_failover(options):
         assert demo.matches(r"server \w +killed \(SIGKILL\)")
         assert demo.matches(r"goes on at server \w after \d+\.\d\d s, with reply 11")
         assert demo.matches(r"none lost, no reply missing")
+
+
+def test_the_tutorials_server_works_as_printed(tmp_path):
+    text = (ROOT / "docs" / "tutorial" / "first-pool.md").read_text()
+    program = tmp_path / "upper.py"
+    program.write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1])
+    announce = f"-asapannounce=239.0.0.50:{random.randint(20000, 29999)}"
+    changed = program.read_text().replace("Library()", "Library(SETTINGS)")
+    group = ("239.0.0.50", int(announce.rpartition(":")[2]))
+    program.write_text(
+        f"from rserpool.settings import Settings\nSETTINGS = Settings(announce={group}, transport='userland')\n{changed}"
+    )
+    with running(ours("rspregistrar", "-transport=userland", announce, *QUICK)) as registrar:
+        registrar.expect("Server ID:")
+        with running([sys.executable, str(program)]) as server:
+            server.expect(r"registered as \$[0-9a-f]{8}")
+            line = " ".join(ours("rspterminal", "-transport=userland", announce, "-poolhandle=UpperPool"))
+            with running(["sh", "-c", f"echo hello | {line}"]) as terminal:
+                terminal.expect(r"from PE \$[0-9a-f]{8}> HELLO")
