@@ -219,9 +219,8 @@ def test_the_tutorials_server_works_as_printed(tmp_path):
     announce = f"-asapannounce=239.0.0.50:{random.randint(20000, 29999)}"
     changed = program.read_text().replace("Library()", "Library(SETTINGS)")
     group = ("239.0.0.50", int(announce.rpartition(":")[2]))
-    program.write_text(
-        f"from rserpool.settings import Settings\nSETTINGS = Settings(announce={group}, transport='userland')\n{changed}"
-    )
+    settings = f"SETTINGS = Settings(announce={group}, transport='userland')"
+    program.write_text(f"from rserpool.settings import Settings\n{settings}\n{changed}")
     with running(ours("rspregistrar", "-transport=userland", announce, *QUICK)) as registrar:
         registrar.expect("Server ID:")
         with running([sys.executable, str(program)]) as server:
