@@ -208,6 +208,7 @@ def test_a_shutdown_sent_again_is_answered_again():
     world.net.drop(nth_chunk(chunks.SHUTDOWN_ACK, 1))
     a.shutdown(world.net.now)
     assert world.run(lambda: b.state is State.SHUTDOWN_ACK_SENT)
+    world.net.flush(world.host_b)
     before = len(world.sent("10.0.0.2", chunks.SHUTDOWN_ACK))
     again = world.sent("10.0.0.1", chunks.SHUTDOWN)[-1]
     world.inject(world.b, b, packet.chunk(*again))
