@@ -72,6 +72,7 @@ class Association:
         self.nodes = (a, b)
         self.up = True
         self.last = {a: 0.0, b: 0.0}
+        self.left = None  # who has aborted it while the other could not hear that
         for node in self.nodes:
             node.associations[self.id] = self
 
@@ -88,7 +89,9 @@ class Association:
         world.at(arrival, self.deliver, receiver, data)
 
     def deliver(self, receiver, data):
-        if self.up and receiver.alive:
+        if receiver is self.left:
+            self.end(but=receiver)  # out of the blue: answered by ABORT
+        elif self.up and receiver.alive:
             receiver.received(self, data)
 
     def break_if_cut(self):
@@ -113,6 +116,7 @@ class Association:
             self.end(but=by)
         else:
             other = self.other(by)
+            self.left = by
             by.associations.pop(self.id, None)
             if other.alive:
                 self.world.after(self.world.rng.uniform(8, 20), self.end, by)
