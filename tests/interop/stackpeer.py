@@ -3,8 +3,8 @@
     python -m tests.interop.stackpeer listen|connect echo|exchange|source|sink|ping [name=value]...
 
 udp (own UDP port, 0: any), remote-udp (0: plain SCTP over IP), address and local (comma lists), port (SCTP),
-local-port (SCTP), count, seed, peer-seed, streams, rto-min (ms), path-mtu (0: the interface's), assocs, size, pcap (a
-file), seconds (how long at most), end (shutdown, abort, vanish without a word; peer: await the peer's). Prints
+local-port (SCTP), count, seed, peer-seed, streams, rto-min (ms), path-mtu (0: the interface's), assocs, size, pcap
+(a file), seconds (how long at most), end (shutdown, abort, vanish without a word; peer: await the peer's). Prints
 "ready SCTP-PORT UDP-PORT", "up", "sent N B", "received N B", "end ...". A server serves associations at the same
 time and ends with the ``assocs``-th end.
 """
