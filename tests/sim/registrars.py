@@ -218,7 +218,8 @@ class RegistrarNode(Node):
 
     def send_to(self, action):
         node = self.world.by_address[action.addresses[0]]
-        for association in self.associations.values():
+        few = min(self.associations, node.associations, key=len)
+        for association in [self.associations[i] for i in few if i in self.associations]:
             if association.other(self) is node and association.ends[self] == action.endpoint:
                 association.send(self, action.data)
                 return
