@@ -439,6 +439,14 @@ class SctpSocket:
         view[: len(data)] = data
         return len(data), address
 
+    def receive_part(self, limit: int, flags: int = 0) -> Message | Notification | None:
+        """Return at most limit bytes of the next message, as a Message, or a notification; None at the end."""
+        return self._receive(limit, flags)
+
+    def can_send(self) -> bool:
+        """Whether a send would find room now."""
+        return self._channel.wait(False, True, 0.0)
+
     def recv_message(self, flags: int = 0) -> Message | Notification | None:
         """Return the next whole message or notification; None at the end of a one-to-one association."""
         return self._receive(0, flags & ~c.MSG_PEEK)

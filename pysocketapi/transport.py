@@ -103,6 +103,8 @@ def resolve_transport(transport: Transport | str | None = None) -> tuple[str, st
         return "userland", f"userland SCTP over {where}: {asked}"
     if chosen.udp_port is not None:
         return "userland", f"userland SCTP over {where}: a UDP port was asked for"
+    if chosen.pcap is not None:
+        return "userland", f"userland SCTP over {where}: a packet trace was asked for"
     if _kernel is None:
         _kernel = probe_kernel()
     if not _kernel:

@@ -54,8 +54,18 @@ class _Sink(deque[Any]):
             event.association.consumed(len(event.data), 0.0)
 
 
+_NOBODY: deque[Any] = deque(maxlen=0)  # shared by those who do not listen
+
+
 class UserChannel:
     """One socket of the userland stack. Every public method takes the pump's lock."""
+
+    __slots__ = (
+        "__weakref__", "accepting", "association", "associations", "backlog", "blocked", "closed",
+        "closed_wakes", "config", "connected", "context", "default", "ended", "endpoint", "family", "linger",
+        "listening", "one_to_many", "parts", "pending_error", "pump", "queue", "read_wake", "sent_end",
+        "shares_endpoint", "signal", "sleepers", "subscribed", "values", "watched", "write_wakes",
+    )  # fmt: skip
 
     def __init__(self, pump: Pump, family: int, one_to_many: bool) -> None:
         self.pump = pump
@@ -67,7 +77,7 @@ class UserChannel:
         self.association: Association | None = None  # one-to-one
         self.associations: dict[int, Association] = {}
         self.queue: deque[Any] = deque()
-        self.accepting: deque[UserChannel] = deque()
+        self.accepting: deque[UserChannel] = _NOBODY
         self.backlog = 0
         self.listening = False
         self.connected = False
@@ -306,6 +316,8 @@ class UserChannel:
             assert_endpoint(self.endpoint).listen(backlog > 0)
             self.listening = backlog > 0
             self.backlog = max(backlog, 1)
+            if self.accepting is _NOBODY:
+                self.accepting = deque()
 
     def start_connect(self, hosts: Sequence[str], port: int, udp_port: int | None = None) -> int:
         """See contract."""
