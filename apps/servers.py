@@ -9,10 +9,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from rserpool.services import pingpong
+from rserpool.services import fractal, pingpong
 from rserpool.session import CookieEcho, Data, PeerSession
 from rserpool.wire.types import DecodeError
 
+from . import fractal_service
 from .logs import Output
 from .options import Group, Option, Values
 from .values import integer
@@ -137,6 +138,17 @@ SERVICES = (
         ),
         "pppmaxthreads",
         lambda v: [("Failure After", f"{v.pppfailureafter} Replies")] if v.pppfailureafter else [],
+    ),
+    Service(
+        "fractal",
+        "Fractal Generator Server - Version 1.0",
+        fractal.POOL,
+        "compute images for fractalpooluser; state in cookies",
+        fractal_service.serve,
+        "",
+        (_threads("fgp"), *fractal_service.OPTIONS),
+        "fgpmaxthreads",
+        fractal_service.parameters,
     ),
 )  # fmt: skip
 

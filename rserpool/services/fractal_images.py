@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from rserpool.services.fractal import MANDELBROT, MANDELBROT_N, Parameter
 
 ESCAPE = 2.0  # of the squared absolute value
+PERIODS = 120  # a multiple of many periods with which points inside a set repeat themselves
+WORK = {MANDELBROT: 150_000, MANDELBROT_N: 40_000}  # iterations that take some milliseconds
+MOST = 324  # points of one piece
 
 
 def line(p: Parameter, y: int, start: int = 0, stop: int | None = None) -> list[int]:
@@ -23,7 +26,11 @@ def line(p: Parameter, y: int, start: int = 0, stop: int | None = None) -> list[
 
 
 def _mandelbrot(p: Parameter, y: int, start: int, stop: int) -> list[int]:
-    """z := z^2 - c from 0 on, until |z|^2 >= 2."""
+    """z := z^2 - c from 0 on, until |z|^2 >= 2.
+
+    A point whose z is bit by bit what it was `PERIODS` iterations ago repeats itself for ever: it gets the limit
+    at once, as it would by counting on.
+    """
     left, step = p.c1.real, (p.c2.real - p.c1.real) / p.width
     ci = p.c1.imag + y * (p.c2.imag - p.c1.imag) / p.height
     limit = p.max_iterations
@@ -31,15 +38,23 @@ def _mandelbrot(p: Parameter, y: int, start: int, stop: int) -> list[int]:
     for x in range(start, stop):
         cr = left + x * step
         zr = zi = rr = ii = 0.0
-        i = 0
-        while i < limit:
-            zi = 2.0 * zr * zi - ci
-            zr = rr - ii - cr
-            rr = zr * zr
-            ii = zi * zi
-            i += 1
-            if rr + ii >= ESCAPE:
-                break
+        i = done = 0
+        while done < limit:
+            before_r, before_i = zr, zi
+            end = min(done + PERIODS, limit)
+            for i in range(done + 1, end + 1):  # noqa: B007 - the count
+                zi = 2.0 * zr * zi - ci
+                zr = rr - ii - cr
+                rr = zr * zr
+                ii = zi * zi
+                if rr + ii >= ESCAPE:
+                    break
+            else:
+                done = end
+                if zr == before_r and zi == before_i:
+                    i = done = limit
+                continue
+            break
         found.append(i)
     return found
 
@@ -67,11 +82,18 @@ def _mandelbrot_n(p: Parameter, y: int, start: int, stop: int) -> list[int]:
     return found
 
 
-def points(p: Parameter, x: int = 0, y: int = 0, span: int = 64) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield ``(x, y, counts)`` from point (x, y) to the end, in pieces of at most ``span`` points of one line."""
+def span(p: Parameter) -> int:
+    """How many points may be computed at a stretch, so that it takes milliseconds."""
+    work = WORK.get(p.algorithm)
+    return MOST if work is None else max(1, min(MOST, work // max(1, p.max_iterations)))
+
+
+def points(p: Parameter, x: int = 0, y: int = 0) -> Iterator[tuple[int, int, list[int]]]:
+    """Yield ``(x, y, counts)`` from point (x, y) to the end, in pieces of one line that take milliseconds."""
+    most = span(p)
     while y < p.height:
         while x < p.width:
-            stop = min(x + span, p.width)
+            stop = min(x + most, p.width)
             yield x, y, line(p, y, x, stop)
             x = stop
         x = 0
