@@ -20,24 +20,27 @@ from ..core.endpoint import Endpoint
 from ..core.engine import Engine
 from ..core.events import Event
 from ..core.path import PathKey
+from ..host.client import PortSpace
 from .capture import Capture
 
 EPHEMERAL = range(32768, 61000)  # SCTP ports for those who do not ask for one
 MTU_LIFE = 10.0  # seconds
+FULL_WAIT = 0.001  # seconds until the next attempt when the system's send buffer was full
 
 
 @dataclass(slots=True)
 class StackConfig:
     """How a stack reaches the network.
 
-    ``udp_port``: None for the host's port 9899, shared by all processes; 0 for a private one that the system
-    chooses; else a private one. ``hub``: "auto", "steer" or "forward", how packets at 9899 find their process.
-    ``pcap``: file to write all packets to.
+    ``udp_port``: None for the host's port, shared by all processes; 0 for a private one that the system chooses;
+    else a private one. ``hub``: "auto", "steer" or "forward", how packets at the shared port find their process.
+    ``pcap``: file to write all packets to. ``shared_port``: the host's port, 9899 (RFC 6951 section 7).
     """
 
     udp_port: int | None = None
     hub: str = "auto"
     pcap: str | None = None
+    shared_port: int = 9899
 
 
 class Stack:
@@ -46,20 +49,31 @@ class Stack:
     def __init__(self, config: StackConfig | None = None) -> None:
         self.config = config or StackConfig()
         self._mtus: dict[str, tuple[float, int]] = {}
-        self.carrier = UdpCarrier(open_sockets(self.config.udp_port or 0))
+        self._space: PortSpace | None = None
+        self._closing: set[int] = set()  # shared ports to give back once the engine has done with them
+        if self.config.udp_port is None:
+            self._space = PortSpace(self.config.shared_port, self.config.hub)
+            self._sockets = self._space.sockets
+        else:
+            self._sockets = open_sockets(self.config.udp_port)
+        self.carrier = UdpCarrier(self._sockets)
         self.udp_port = self.carrier.port
         self.engine = Engine(mtu_of=self._mtu_of, now=monotonic(), local_addresses=routes.local_addresses)
         self.now = monotonic
-        self._receive = self.engine.receive
+        self._deliver = self._receive = self.engine.receive
         self._capture: Capture | None = None
         if self.config.pcap:
             self._capture = Capture(self.config.pcap, self.udp_port, routes.source)
-            self._receive = self._receive_and_note
+            self._deliver = self._receive = self._receive_and_note
+        if self._space is not None:
+            self._receive = self._receive_shared
 
     def open_endpoint(self, port: int, addresses: Sequence[str] = (), config: Config | None = None) -> Endpoint:
         """Claim an SCTP port (0: any) and open an endpoint on it. OSError EADDRINUSE, EACCES, EADDRNOTAVAIL."""
         for address in addresses:
             _check_local(address)
+        if self._space is not None:
+            return self._open_shared(self._space, port, addresses, config)
         if port:
             return self.engine.open(port, addresses, config)
         for candidate in random.sample(EPHEMERAL, 64):
@@ -70,17 +84,33 @@ class Stack:
     def close_endpoint(self, endpoint: Endpoint, now: float) -> None:
         """Close an endpoint; its port is free once its last association is gone."""
         endpoint.close(now)
+        if self._space is not None:
+            self._closing.add(endpoint.port)
+            self._give_back(self._space)
 
     def filenos(self) -> list[int]:
-        """Return the descriptors to watch for reading."""
-        return list(self.carrier.sockets)
+        """Return the descriptors to watch for reading; they may change when the hub is replaced."""
+        space = self._space
+        if space is None:
+            return list(self.carrier.sockets)
+        return [*(self.carrier.sockets if space.steered else ()), *space.filenos()]
 
     def readable(self, fd: int) -> None:
         """Read a bounded batch from a descriptor into the engine."""
-        self.carrier.readable(fd, self._receive, monotonic())
+        if fd in self.carrier.sockets:
+            self.carrier.readable(fd, self._receive, monotonic())
+        elif self._space is not None:
+            space = self._space
+            if space.relay is not None and fd == space.relay.fileno():
+                space.relayed(self._deliver, monotonic())
+            elif space.control is not None and fd == space.control.fileno():
+                space.check()
+                self._follow(space)
 
     def flush(self) -> None:
         """Send what the engine has to say."""
+        if self._closing and self._space is not None:
+            self._give_back(self._space)
         datagrams = self.engine.output(monotonic())
         if self._capture is not None:
             self._capture.sent(datagrams)
@@ -89,11 +119,23 @@ class Stack:
 
     def deadline(self) -> float | None:
         """Return when ``expire`` is due at the latest, on the clock of ``now``."""
-        return self.engine.deadline()
+        deadline = self.engine.deadline()
+        if self.carrier.congested:
+            soon = monotonic() + FULL_WAIT
+            deadline = soon if deadline is None else min(deadline, soon)
+        if self._space is not None and self._space.retry_at is not None:
+            again = self._space.retry_at
+            deadline = again if deadline is None else min(deadline, again)
+        return deadline
 
     def expire(self) -> None:
         """Run due timers."""
-        self.engine.expire(monotonic())
+        now = monotonic()
+        self.engine.expire(now)
+        space = self._space
+        if space is not None and space.retry_at is not None and space.retry_at <= now:
+            space.rejoin()
+            self._follow(space)
 
     def events(self) -> list[Event]:
         """Return what happened, in order."""
@@ -101,13 +143,54 @@ class Stack:
 
     def close(self) -> None:
         """Close the sockets; associations that are still up are forgotten without a word."""
-        self.carrier.close()
+        self._leave()
         if self._capture is not None:
             self._capture.close()
 
     def abandon(self) -> None:
         """After a fork, in the child: close the descriptors; the parent's associations go on there."""
+        self._leave()
+
+    def _leave(self) -> None:
         self.carrier.close()
+        if self._space is not None:
+            self._space.close()
+
+    # ---- the shared port space
+
+    def _open_shared(
+        self, space: PortSpace, port: int, addresses: Sequence[str], config: Config | None
+    ) -> Endpoint:
+        if port and port in self.engine.endpoints:
+            raise OSError(errno.EADDRINUSE, f"SCTP port {port} is in use")
+        port = space.claim(port)
+        self._follow(space)
+        try:
+            endpoint = self.engine.open(port, addresses, config)
+        except BaseException:
+            space.release(port)
+            raise
+        self._closing.discard(port)
+        return endpoint
+
+    def _give_back(self, space: PortSpace) -> None:
+        for port in [port for port in self._closing if port not in self.engine.endpoints]:
+            self._closing.discard(port)
+            space.release(port)
+            self._follow(space)
+
+    def _follow(self, space: PortSpace) -> None:
+        """Use the sockets that a new hub has given, if it has."""
+        if space.sockets is not self._sockets:
+            self._sockets = space.sockets
+            self.carrier.replace(self._sockets)
+
+    def _receive_shared(self, data: bytes, path: PathKey, now: float) -> None:
+        """Take what is for our ports; the hub has the rest (it may have come while ports changed hands)."""
+        if self._space is None or data[2:4] in self._space.ports:
+            self._deliver(data, path, now)
+        else:
+            self._space.foreign(data, path)
 
     def _receive_and_note(self, data: bytes, path: PathKey, now: float) -> None:
         if self._capture is not None:
