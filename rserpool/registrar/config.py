@@ -63,6 +63,12 @@ class RegistrarConfig:
     max_resolution_rate: float = -1.0  # per second, pool user and pool; <= 0: unlimited
     max_report_rate: float = -1.0
 
+    statistics_file: str = ""  # "": none; .bz2: compressed
+    statistics_interval: float = 1.0
+    action_log: str = ""
+    scalar_file: str = ""
+    object_name: str = "registrar"  # in the scalar file
+
     verify: bool = False  # check the handlespace after each change (slow)
 
     def validate(self) -> None:
@@ -95,6 +101,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("takeover_timeout", 0.1, 60),
     ("max_table_items", 1, MAX_TABLE_ITEMS),
     ("table_bytes", 512, 65000),
+    ("statistics_interval", 0.01, 36000),
 )
 
 # What differs from RSPLIB's defaults.

@@ -21,6 +21,7 @@ from rserpool.multicast import Interface, Receiver, Sender, announcing, host_add
 from rserpool.registrar.actions import ASAP, ENRP, Abort, Action, Multicast, Send, SendTo
 from rserpool.registrar.config import UDP_PORT, RegistrarConfig
 from rserpool.registrar.core import Registrar
+from rserpool.registrar.files import Recorder
 from rserpool.registrar.state import Host, log
 
 PPID = {ASAP: 11, ENRP: 12}
@@ -76,11 +77,15 @@ class RegistrarShell:
         self._interfaces: list[Interface] = []
         self._scanned = 0.0
         self._closed = False
+        self._sampling: asyncio.TimerHandle | None = None
+        self._recorder = Recorder(config)
         self._scan(time.monotonic())
         self.registrar = Registrar(config, self._host(), time.monotonic(), rng, self._delay)
         if receiver is not None:
             receiver.join(self._interfaces)
             self._loop.add_reader(receiver.fileno(), self._multicast_readable)
+        if config.statistics_file:
+            self._sampling = self._loop.call_later(0, self._sample)
         for channel in (asap, enrp):
             self._readers.append(self._loop.create_task(self._receive(channel)))
         self._turn()
@@ -94,8 +99,9 @@ class RegistrarShell:
         if self._closed:
             return
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._sampling):
+            if timer is not None:
+                timer.cancel()
         if self._receiver is not None:
             self._loop.remove_reader(self._receiver.fileno())
             self._receiver.close()
@@ -106,6 +112,7 @@ class RegistrarShell:
             if channel.sender is not None:
                 channel.sender.close()
         await asyncio.gather(self.asap.endpoint.close(), self.enrp.endpoint.close(), return_exceptions=True)
+        self._recorder.close(self.registrar.state)
 
     # Coming in
 
@@ -130,6 +137,7 @@ class RegistrarShell:
         data = self._whole(channel, message)
         if data is None:
             return
+        self._recorder.received(channel.name, data)
         now = time.monotonic()
         if (channel.name, association) not in state.links:
             self._up(channel, association, now)
@@ -192,6 +200,7 @@ class RegistrarShell:
                 break
             data, source = received
             if data:
+                self._recorder.received(ENRP, data, True)
                 self.registrar.receive_multicast(plain(source), data, time.monotonic())
         self._turn()
 
@@ -203,7 +212,9 @@ class RegistrarShell:
             return
         while actions := self.registrar.actions():  # carrying one out may lead to more
             for action in actions:
+                self._recorder.sent(action)
                 self._perform(action)
+        self._recorder.look(self.registrar.state)
         deadline = self.registrar.deadline()
         if deadline is None:
             return
@@ -223,6 +234,10 @@ class RegistrarShell:
                 self._receiver.join(self._interfaces)
         self.registrar.expire(now)
         self._turn()
+
+    def _sample(self) -> None:
+        self._recorder.sample(self.registrar.state)
+        self._sampling = self._loop.call_later(self.config.statistics_interval, self._sample)
 
     def _perform(self, action: Action) -> None:
         channel = self._channels[action.endpoint]

@@ -108,10 +108,14 @@ class Program:
         return self.process.wait()
 
 
+WITHOUT_TRANSPORT = ("cspmonitor",)
+
+
 def ours(program: str, *options: str) -> list[str]:
     """The command line of one of our programs."""
     code = f"import sys; from rserpool_apps.{program} import main; sys.exit(main(sys.argv[1:]))"
-    return [sys.executable, "-c", code, f"--transport={Transport}", *options]
+    transport = [] if program in WITHOUT_TRANSPORT else [f"--transport={Transport}"]
+    return [sys.executable, "-c", code, *transport, *options]
 
 
 def original(program: str, *options: str) -> list[str]:
@@ -348,7 +352,7 @@ def monitored(stage: Stage, registrar: str, element: str, monitor: str) -> None:
         stage.ready(home)
         stage.element(element, 0x11)
         watch.expect(r"1\[1\] PEs in 1 Pool")
-        watch.expect(r"0000000000011")
+        watch.expect(r"00000011")
     finally:
         del os.environ["CSP_SERVER"], os.environ["CSP_INTERVAL"]
 
