@@ -28,13 +28,13 @@ SCTP_EOF = 0x0200  # MSG_FIN
 SCTP_EOR = 0x2000  # explicit end of record; no such flag on Linux, FreeBSD's value
 SCTP_NOTIFICATION = 0x8000
 
-# Flags of messages.
-MSG_EOR = getattr(_socket, "MSG_EOR", 0x80)
+# Flags of messages. Plain ints: arithmetic with IntFlag members costs more than receiving a message.
+MSG_EOR = int(getattr(_socket, "MSG_EOR", 0x80))
 MSG_NOTIFICATION = 0x8000
-MSG_PEEK = _socket.MSG_PEEK
-MSG_DONTWAIT = getattr(_socket, "MSG_DONTWAIT", 0x40)
-MSG_NOSIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)
-MSG_TRUNC = getattr(_socket, "MSG_TRUNC", 0x20)
+MSG_PEEK = int(_socket.MSG_PEEK)
+MSG_DONTWAIT = int(getattr(_socket, "MSG_DONTWAIT", 0x40))
+MSG_NOSIGNAL = int(getattr(_socket, "MSG_NOSIGNAL", 0))
+MSG_TRUNC = int(getattr(_socket, "MSG_TRUNC", 0x20))
 
 # Policies of partial reliability, RFC 6458 section 5.3.7 and RFC 7496 section 4.1.
 SCTP_PR_SCTP_NONE = 0x0000

@@ -79,8 +79,9 @@ class ThreadDriver:
         The lock is held at both ends and free in between.
         """
         pump, stack = self._pump, self._stack
-        self._unsent = 0
-        stack.flush()
+        if self._unsent:
+            self._unsent = 0
+            stack.flush()
         fds = stack.filenos()
         if fds != self._polled:
             for fd in self._polled:
