@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-PROGRAMS = ("rspregistrar", "rspserver", "rspterminal", "pingpongclient", "rspdemo")
+PROGRAMS = ("rspregistrar", "rspserver", "rspterminal", "pingpongclient", "cspmonitor", "rspdemo")
 
 
 def main() -> int:

@@ -6,8 +6,10 @@ The registrar itself is `rserpool.registrar`; here are its command line and what
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 
+from rserpool.csp import Reporter, location
 from rserpool.registrar.config import (
     ASAP_ANNOUNCE,
     ENRP_ANNOUNCE,
@@ -19,13 +21,18 @@ from rserpool.registrar.config import (
 )
 from rserpool.registrar.shell import RegistrarShell, open_registrar
 from rserpool.registrar.state import log
+from rserpool.wire import csp, enrp
+from rserpool.wire.types import SCTP
 
 from .common import CSP, LOGGING, TRANSPORT, launch, parse_command_line
+from .library import status_reports
 from .logs import Output
 from .options import Group, Option, Program, Values, version
 from .runtime import in_cycles
 from .values import Address, address, address_or, choice, identifier, integer, milliseconds, real, seconds, text
 
+DEFAULT_MONITOR = ("127.0.0.1", csp.PORT)
+REPORT_INTERVAL = 0.25  # seconds, if only the monitor is named
 _WORDS = ("auto", "off", "none")
 _SCOPES = {"auto": "site-local; loopback within this host", "loopback": "loopback",
            "sitelocal": "site-local", "global": "global"}  # fmt: skip
@@ -184,8 +191,49 @@ def _place(addresses: tuple[str, ...], port: int) -> str:
     return f"{{{', '.join(addresses) or '::'}}} {port}/SCTP"
 
 
-def start_text(config: RegistrarConfig, ident: int, asap_port: int, enrp_port: int, transport: str, daemon: bool
-               ) -> list[str]:  # fmt: skip
+def _report_rows(reports: tuple[tuple[str, int], float] | None) -> list[tuple[str, str]]:
+    if reports is None:
+        return []
+    (host, port), interval = reports
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return [("CSP Report Address", place), ("CSP Report Interval", _ms(interval))]
+
+
+def reports_of(values: Values) -> tuple[tuple[str, int], float] | None:
+    """Where status reports go to, and how often (seconds): a server alone implies an interval, and vice versa."""
+    server, interval = status_reports(values)
+    if server is None and interval is None:
+        return None
+    return server or DEFAULT_MONITOR, interval or REPORT_INTERVAL
+
+
+def describe(shell: RegistrarShell, began: float, interval: float) -> csp.Report:
+    """The registrar's status report (RSPLIB's words)."""
+    state = shell.registrar.state
+    space = state.handlespace
+    elements, owned, pools = space.size, space.count(state.identifier), len(space.pools)
+    peers = [csp.Association(csp.component(csp.REGISTRAR, p.identifier), None, SCTP, enrp.PPID)
+             for p in state.peers.values()]  # fmt: skip
+    return csp.Report(
+        csp.component(csp.REGISTRAR, state.identifier),
+        round((time.monotonic() - began) * 1e6),
+        round(interval * 1e6),
+        location(shell.asap.port),
+        f"{elements}[{owned}] PEs in {pools} Pool{'' if pools == 1 else 's'}, "
+        f"{len(peers)} Peer{'' if len(peers) == 1 else 's'}",
+        associations=peers,
+    )
+
+
+def start_text(
+    config: RegistrarConfig,
+    ident: int,
+    asap_port: int,
+    enrp_port: int,
+    transport: str,
+    daemon: bool,
+    reports: tuple[tuple[str, int], float] | None = None,
+) -> list[str]:
     """The text at the start, in RSPLIB's form."""
     title = f"The {version()} Registrar"
     rows: list[tuple[str, str]] = [
@@ -195,6 +243,7 @@ def start_text(config: RegistrarConfig, ident: int, asap_port: int, enrp_port: i
         ("ASAP Announce Address", _announce(config.asap_announce)),
         ("ENRP Announce Address", _announce(config.enrp_announce)),
         ("ASAP/ENRP Announce TTL", str(config.announce_ttl)),
+        *_report_rows(reports),
         ("Auto-Close Timeout", f"{config.autoclose:g}s"),
         ("Min Address Scope", _SCOPES[config.min_address_scope]),
         ("Daemon Mode", "on" if daemon else "off"),
@@ -235,15 +284,22 @@ def start_text(config: RegistrarConfig, ident: int, asap_port: int, enrp_port: i
 
 async def serve(values: Values, config: RegistrarConfig, transport: str, out: Output) -> int:
     """Run the registrar until it is cancelled."""
+    reports = reports_of(values)
     shell: RegistrarShell = await open_registrar(config)
+    reporter = None
     try:
+        if reports is not None:
+            began = time.monotonic()
+            reporter = Reporter(*reports, lambda: describe(shell, began, reports[1]))
         if not values.quiet:
             for line in start_text(config, shell.registrar.identifier, shell.asap.port, shell.enrp.port, transport,
-                                   values.daemonpidfile is not None):  # fmt: skip
+                                   values.daemonpidfile is not None, reports):  # fmt: skip
                 out.line(line)
         log.info("Registrar started. Going into initialization phase...")
         await shell.run()
     finally:
+        if reporter is not None:
+            reporter.close()
         await shell.close()
     return 0
 
