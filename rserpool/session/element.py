@@ -109,6 +109,16 @@ class PoolElement:
         self._member = True
         self.library.elements.append(self)
 
+    def rename(self, handle: Handle, policy: Policy, interval: float, *, daemon: bool = False) -> None:
+        """Give an element that is not registered another pool and other values. ValueError, RuntimeError."""
+        if self._keeper is not None:
+            raise RuntimeError("the element is registered")
+        if not interval > 0:
+            raise ValueError("the re-registration interval must be greater than 0 s")
+        self.handle, self.policy, self._daemon = as_handle(handle), policy, daemon
+        self._interval = interval
+        self._life = min(round(interval * LIVES * 1000), INFINITE_LIFE)
+
     async def register(self) -> None:
         """Register, and keep registered from now on. Raises RSerPoolError (not with ``daemon``)."""
         if self._keeper is not None:
@@ -153,17 +163,18 @@ class PoolElement:
         """Leave the pool; sessions and new associations are still served. Safe to call twice."""
         if self._keeper is None:
             return
-        self._keeper.cancel()
-        await asyncio.gather(self._keeper, return_exceptions=True)
+        keeper, handle = self._keeper, self.handle
         self._keeper = None
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
         client = self.library.asap
-        client.remove_element(self.handle, self.identifier)
+        client.remove_element(handle, self.identifier)
         self.registered = False
         if client.registrar is None:
             return  # nobody knows us, or will within the registration's life
         try:
             async with asyncio.timeout(DEREGISTRATION):
-                await client.deregister(self.handle, self.identifier)
+                await client.deregister(handle, self.identifier)
         except (RSerPoolError, TimeoutError) as error:
             log.warning("Cannot deregister: %s", error or "no answer in time")
 

@@ -74,9 +74,17 @@ class PeerSession:
             log.debug("%s on the control channel is ignored", type(control).__name__)
         return None
 
-    async def send(self, data: bytes, *, ppid: int = 0, stream: int = 0, unordered: bool = False) -> None:
-        """Send a message. Raises OSError if the association is gone."""
-        await self.connection.send(data, ppid=ppid, stream=stream, unordered=unordered)
+    async def send(
+        self,
+        data: bytes,
+        *,
+        ppid: int = 0,
+        stream: int = 0,
+        unordered: bool = False,
+        lifetime: float | None = None,
+    ) -> None:
+        """Send a message; ``lifetime`` in seconds. Raises OSError if the association is gone."""
+        await self.connection.send(data, ppid=ppid, stream=stream, unordered=unordered, lifetime=lifetime)
 
     async def send_cookie(self, cookie: bytes) -> None:
         """Give the pool user a state to bring to another element. Raises OSError, ValueError if it is too long."""

@@ -83,6 +83,16 @@ class Session:
         """Whether a pool element has sent a cookie."""
         return self.cookie is not None
 
+    @property
+    def connection(self) -> SctpConnection | None:
+        """The association to the pool element."""
+        return self._connection
+
+    @property
+    def failure(self) -> OSError | RSerPoolError | None:
+        """Why the last attempt to reach a pool element failed; None if it did not."""
+        return self._failure
+
     async def connect(self, patient: bool = True) -> bool:
         """Connect to a pool element for the first time; whether it worked.
 
@@ -97,13 +107,16 @@ class Session:
             raise self._failure
         return done
 
-    async def force_failover(self, unreachable: bool = False) -> bool:
+    async def force_failover(self, unreachable: bool = False, stale: float | None = None) -> bool:
         """Leave the pool element and look for another; whether there is one. ``unreachable``: report the old one.
 
-        Without success it takes at least the retry delay. Events that were not taken are dropped.
+        ``stale``: another stale time from now on. Without success it takes at least the retry delay, and
+        `failure` says why. Events that were not taken are dropped.
         """
         if self._closed:
             return False
+        if stale is not None:
+            self._stale = stale
         async with self._moving:
             self._events.clear()
             old = self._connection
@@ -208,13 +221,21 @@ class Session:
         else:
             log.debug("%s on the control channel is ignored", type(message).__name__)
 
-    async def send(self, data: bytes, *, ppid: int = 0, stream: int = 0, unordered: bool = False) -> None:
-        """Send a message. Raises OSError if there is no association: then a failover is necessary."""
+    async def send(
+        self,
+        data: bytes,
+        *,
+        ppid: int = 0,
+        stream: int = 0,
+        unordered: bool = False,
+        lifetime: float | None = None,
+    ) -> None:
+        """Send a message; ``lifetime`` in seconds. OSError if there is no association: a failover is necessary."""
         connection = self._connection
         if connection is None:
             raise BrokenPipeError("the session has no pool element")
         self.ppid = ppid
-        await connection.send(data, ppid=ppid, stream=stream, unordered=unordered)
+        await connection.send(data, ppid=ppid, stream=stream, unordered=unordered, lifetime=lifetime)
 
     def set_status(self, text: str | None) -> None:
         """Set the status text of the library's reports."""
