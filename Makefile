@@ -28,6 +28,7 @@ unit: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.registrar
 
 soak: $(STAMP)
 	$(BIN)/pytest tests/soak
