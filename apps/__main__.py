@@ -5,7 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 
-PROGRAMS = ("rspregistrar", "rspserver", "rspterminal", "pingpongclient", "cspmonitor", "rspdemo")
+PROGRAMS = (
+    "rspregistrar",
+    "rspserver",
+    "rspterminal",
+    "pingpongclient",
+    "cspmonitor",
+    "fractalpooluser",
+    "rspdemo",
+)
 
 
 def main() -> int:

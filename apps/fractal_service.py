@@ -10,7 +10,7 @@ from .options import Option, Values
 from .values import integer, milliseconds
 
 OPTIONS = (
-    Option("fgptransmittimeout", "leave a pool user that takes no data for so long", milliseconds(1), "2500", "MS"),
+    Option("fgptransmittimeout", "leave a pool user that takes no data", milliseconds(1), "2500", "MS"),
     Option("fgpdatamaxtime", "send what is computed at the latest after so long", milliseconds(100), "1000", "MS"),
     Option("fgpcookiemaxtime", "a cookie after so long", milliseconds(100), "1000", "MS"),
     Option("fgpcookiemaxpackets", "or after so many packets", integer(1, 2**31), "10", "N"),
