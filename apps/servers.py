@@ -91,9 +91,10 @@ async def ping_pong(session: PeerSession, values: Values, out: Output) -> None:
                 if not isinstance(ping, pingpong.Ping):
                     raise DecodeError("a Pong from a pool user")
                 answer = pingpong.encode(pingpong.Pong(ping.number, reply, ping.data[: pingpong.MAX_DATA]))
-                await session.send(answer, ppid=pingpong.PPID)
                 reply += 1
+                # Before the answer, unlike RSPLIB: whoever has seen the answer can go on behind it elsewhere.
                 await session.send_cookie(pingpong.encode_cookie(reply))
+                await session.send(answer, ppid=pingpong.PPID)
                 served += 1
                 if values.pppfailureafter and served >= values.pppfailureafter:
                     out.stamped(f"Failure Tester on session {session.id} -> Disconnecting after {served} replies!")
