@@ -72,6 +72,7 @@ class RegistrarShell:
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._expiry = 0.0  # when it fires, on the loop's clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._readers: list[asyncio.Task[None]] = []
         self._interfaces: list[Interface] = []
@@ -219,9 +220,11 @@ class RegistrarShell:
         if deadline is None:
             return
         at = self._loop.time() + deadline - time.monotonic()
-        if self._timer is None or at < self._timer.when() - 0.0005:
+        # uvloop's handles of times that have passed do not know their time.
+        if self._timer is None or at < self._expiry - 0.0005:
             if self._timer is not None:
                 self._timer.cancel()
+            self._expiry = at
             self._timer = self._loop.call_at(at, self._expire)
 
     def _expire(self) -> None:
