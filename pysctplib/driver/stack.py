@@ -63,7 +63,11 @@ class Stack:
         self._deliver = self._receive = self.engine.receive
         self._capture: Capture | None = None
         if self.config.pcap:
-            self._capture = Capture(self.config.pcap, self.udp_port, routes.source)
+            try:
+                self._capture = Capture(self.config.pcap, self.udp_port, routes.source)
+            except OSError:
+                self._leave()
+                raise
             self._deliver = self._receive = self._receive_and_note
         if self._space is not None:
             self._receive = self._receive_shared
@@ -76,7 +80,7 @@ class Stack:
             return self._open_shared(self._space, port, addresses, config)
         if port:
             return self.engine.open(port, addresses, config)
-        for candidate in random.sample(EPHEMERAL, 64):
+        for candidate in (random.choice(EPHEMERAL) for _ in range(64)):
             if candidate not in self.engine.endpoints:
                 return self.engine.open(candidate, addresses, config)
         raise OSError(errno.EADDRINUSE, "no SCTP port is free")

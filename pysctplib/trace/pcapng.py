@@ -38,7 +38,11 @@ class Writer:
 
     def __init__(self, name: str | Path, append: bool = False) -> None:
         """Open the file and write its head. OSError if it cannot be written."""
-        self._file: BinaryIO = open(name, "ab" if append else "wb", buffering=0)  # noqa: SIM115
+        if not append:
+            with open(name, "wb"):
+                pass
+        # Several writers may share the file: each block goes to the end of what is there.
+        self._file: BinaryIO = open(name, "ab", buffering=0)  # noqa: SIM115
         self._blocks = [_SECTION.pack(0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28), _interface()]
         self.flush()
 

@@ -29,7 +29,7 @@ class Packet(NamedTuple):
 
 def chunk_text(kind: int, flags: int, value: bytes) -> str:
     """Return a chunk in words, e.g. ``DATA tsn=5 sid=0 ssn=1 ppid=0 UBE 100 bytes``."""
-    name = NAMES.get(kind, f"chunk {kind}").replace(" ", "_")
+    name = NAMES.get(kind, f"chunk-{kind}").replace(" ", "_")
     if kind == 0 and len(value) >= 12:
         tsn, stream, ssn, ppid = _DATA.unpack_from(value)
         letters = "".join(letter for bit, letter in ((8, "I"), (4, "U"), (2, "B"), (1, "E")) if flags & bit)
