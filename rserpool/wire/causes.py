@@ -81,7 +81,17 @@ TEXTS: dict[int, str] = {
 }
 
 _CAUSE = Struct(">HH")
-_WITH_DATA = frozenset((UNRECOGNIZED_PARAMETER, UNRECOGNIZED_MESSAGE, INVALID_TLV, INVALID_VALUE))
+# RSPLIB gives no data with the last two, for which RFC 5354 sections 3.12.6 and 3.12.8 have the pool's values.
+_WITH_DATA = frozenset(
+    (
+        UNRECOGNIZED_PARAMETER,
+        UNRECOGNIZED_MESSAGE,
+        INVALID_TLV,
+        INVALID_VALUE,
+        INCOMPATIBLE_POLICY,
+        INCONSISTENT_TRANSPORT,
+    )
+)
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
