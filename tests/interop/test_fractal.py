@@ -1,0 +1,45 @@
+"""The Fractal service with real processes: servers die and leave, the picture is that of an undisturbed run."""
+
+from contextlib import ExitStack
+
+from rserpool_apps import fractal_files, fractal_picture
+
+from rserpool.services import fractal_images
+
+from .pictures import Pool, pictures
+
+
+def computed(width, height, iterations, sessions, folder):
+    """The same picture, computed here."""
+    parameter, _ = fractal_files.read(folder / "place.fgp")
+    parameter.width, parameter.height = width, height
+    parts = fractal_picture.split(parameter, sessions)
+    picture = fractal_picture.Picture(width, height, parts)
+    for part in parts:
+        points = [c for _, _, counts in fractal_images.points(part.parameter) for c in counts]
+        picture.put(part, 0, tuple(points))
+    return picture.png()
+
+
+def test_servers_killed_and_restarted_the_picture_is_the_same(tmp_path):
+    disturbed, quiet, user, kills = pictures(tmp_path, 320, 200, 6000, 6, 0.8, 60)
+    assert kills >= 2, user.output
+    assert user.matches(r"goes on by its cookie|begins again"), user.output
+    assert disturbed == quiet
+    assert disturbed == computed(320, 200, 6000, 6, tmp_path)
+
+
+def test_servers_that_leave_after_some_packets_and_a_saved_sequence(tmp_path):
+    with ExitStack() as stack:
+        pool = Pool(stack, "-fgpfailureafter=6", "-fgptestmode")
+        user = pool._start("fractalpooluser", "-plain", "-threads=2", "-width=100", "-height=80", "-images=2",
+                           "-interimagetime=0", f"-imagestorageprefix={tmp_path}/image-")  # fmt: skip
+        assert user.popen.wait(30) == 0, user.output
+        assert user.matches(r"has gone: failover")
+        assert user.matches(r"goes on by its cookie")
+        assert len(user.matches(r"Image [12] completed in .* failovers")) == 2
+        assert pool.servers[0].matches(r"Max Threads\s+= 4")
+        assert any(s.matches(r"Disconnecting after 6 packets") for s in pool.servers)
+        assert any(s.matches(r"Got CookieEcho on session") for s in pool.servers)
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["image-000001.png", "image-000002.png"]
