@@ -313,8 +313,9 @@ def takeover(stage: Stage, home: str, others: str, element: str) -> None:
     time.sleep(4)
     first.program.kill(signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE
+    time.sleep(5)  # noticing the death takes 4 s
     while True:
-        time.sleep(3)  # a dump is forgotten as a peer after a while; see above
+        time.sleep(5)  # a dump is forgotten as a peer after 4 s; see above
         held = [dump(survivor) for survivor in survivors]
         homes = {frozenset(h.items()) for h in held}
         if len(homes) == 1 and held[0].keys() == {0x11, 0x22} and 0xA not in held[0].values():
