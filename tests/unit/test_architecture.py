@@ -29,6 +29,7 @@ MUST_NOT_IMPORT = {
     "pysctplib/trace": ("core", "carrier", "host", "driver"),
     "rserpool/wire": ("handlespace", "registrar", "asap", "session", "services"),
     "rserpool/handlespace": ("wire.asap", "wire.enrp", "wire.csp", "registrar", "asap", "session", "services"),
+    "rserpool/security": ("handlespace", "registrar", "asap", "session", "services"),
     "rserpool/registrar": ("session", "services"),
     "rserpool/asap": ("registrar", "session", "services"),
     "rserpool/session": ("registrar", "services"),
@@ -51,7 +52,7 @@ RFCS = {
     768, 791, 792, 862, 863, 864, 867, 1035, 1071, 1112, 1122, 1191, 2018, 2104, 2119, 2460, 2914, 2960,
     3168, 3237, 3309, 3390, 3436, 3493, 3542, 3554, 3629, 3758, 3873, 4096, 4191, 4443, 4690, 4820, 4821,
     4868, 4895, 4960, 5061, 5062, 5206, 5351, 5352, 5353, 5354, 5355, 5356, 5525, 5737, 6056, 6083, 6096, 6234,
-    6335, 6458, 6525, 6724, 6951, 7053, 7496, 7829, 8085, 8174, 8200, 8201, 8260, 8261, 8311, 8540, 8831,
+    6335, 6458, 6525, 6724, 6951, 7053, 7496, 7829, 8085, 8174, 8200, 8201, 8260, 8261, 8311, 8446, 8540, 8831,
     8832, 8899, 9048, 9260, 9293, 9653,
 }  # fmt: skip
 
