@@ -17,6 +17,7 @@ LIFE = 5.0  # seconds that the list of addresses is remembered
 DEFAULT_MTU = 1500
 MIN_MTU, MAX_MTU = 576, 65535
 
+_sources: dict[str, tuple[float, str]] = {}  # peer -> (when it was asked, source address)
 _interfaces: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 
 
@@ -76,7 +77,13 @@ def local_addresses(peer: str) -> list[str]:
     A loopback peer gets the one loopback address; a peer at a private address private and global ones; a global
     peer global ones, and in any case the address that it sees.
     """
-    first = source(peer)
+    now = monotonic()
+    known = _sources.get(peer)
+    if known is None or now - known[0] > LIFE:  # a socket for each set-up would be dear
+        if len(_sources) > 4096:
+            _sources.clear()
+        known = _sources[peer] = (now, source(peer))
+    first = known[1]
     if not first:
         return []
     least = scope(peer)

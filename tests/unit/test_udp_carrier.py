@@ -123,6 +123,7 @@ def test_routes():
 
 
 def test_addresses_for_a_peer_are_of_its_scope_or_wider(monkeypatch):
+    monkeypatch.setattr(routes, "_sources", {})
     own = ("127.0.0.1", "::1", "10.0.0.1", "fe80::1", "8.8.8.8", "2a00::1")
     monkeypatch.setattr(routes, "own_addresses", lambda: own)
     monkeypatch.setattr(routes, "source", lambda remote, port=9: "8.8.8.8" if remote == "9.9.9.9" else "10.0.0.1")
