@@ -11,6 +11,7 @@ PROGRAMS = (
     "rspterminal",
     "pingpongclient",
     "cspmonitor",
+    "hsdump",
     "fractalpooluser",
     "rspdemo",
 )

@@ -7,6 +7,7 @@ The settings of the pool element and pool user side are made of `LIBRARY`'s valu
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -111,6 +112,10 @@ def launch(program: Program, values: Values, work: Callable[[str], Coroutine[Any
         if pid_file is not None and not go_to_background(pid_file):
             return 0
         return run(lambda: work(why), quiet=quiet)
+    except BrokenPipeError:
+        # Who read our output has had enough; nothing is to be flushed to nobody at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except OSError as error:
         return fail(program, _reason(error), _ADVICE.get(error.errno or 0, ""))
     except ValueError as error:

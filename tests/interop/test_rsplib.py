@@ -137,6 +137,17 @@ def test_their_hsdump_sees_our_handlespace_and_breaks_nothing(our_registrar, the
             terminal.expect(rf"from PE \${identifier}> Hello 3", 30)
 
 
+def test_our_hsdump_shows_their_handlespace(their_registrar, there, here):
+    with there("rspserver", "-echo", THEIRS, "-policy=WeightedRandom:5") as server:
+        identifier = server.expect(IDENTIFIER, 30)[1]
+        with here("hsdump", *CALLING, "198.51.100.2:9901") as dump:
+            assert dump.popen.wait(30) == 0, dump.output
+            dump.expect(r"now having 1 pools, 1 PEs", 1)
+            dump.expect(rf"idx:#0001: \${identifier}", 1)
+            dump.expect(r'Pool "EchoPool", Policy "WeightedRandom", Protocol SCTP, CtrlCh=yes', 1)
+        server.end()  # ends it there, too
+
+
 def test_programs_find_each_others_registrars_by_multicast(our_registrar, there):
     with there("rspserver", "-discard") as server:
         server.expect(IDENTIFIER, 40)
