@@ -157,6 +157,15 @@ class SctpServer:
         """The local addresses; a wildcard if all are bound."""
         return [host for host, _ in self._channel.local_addresses()]
 
+    @property
+    def sockets(self) -> tuple[SctpServer, ...]:
+        """Itself, for programs that ask an asyncio server's sockets for their names."""
+        return () if self._closed else (self,)
+
+    def getsockname(self) -> tuple[str, int]:
+        """Return (address, port)."""
+        return self._channel.local_addresses()[0]
+
     async def serve_forever(self) -> None:
         """Wait until the server is closed or this is cancelled."""
         try:
