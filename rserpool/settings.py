@@ -6,8 +6,12 @@ How options on a command line set it is in `options`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pysocketapi.transport import Transport
+
+if TYPE_CHECKING:
+    from rserpool.security.tls import Tls
 
 ANNOUNCE_GROUP = ("239.0.0.50", 3863)
 CSP_PORT = 2960
@@ -39,6 +43,7 @@ class Settings:
     csp_interval: float = 0.0  # 0: no reports
     csp_identifier: int = 0  # 0: random, or that of the pool element
     transport: Transport | str | None = None
+    tls: Tls | None = None  # only registrars that are proven by it; `rserpool.security.contexts.load`
 
     def validate(self) -> None:
         """Raise ValueError for what makes no sense."""

@@ -24,6 +24,7 @@ from rserpool.asap.requests import RESPONSES, Request, RequestQueue
 from rserpool.errors import NoRegistrar, error_of
 from rserpool.multicast import Receiver, host_addresses, interfaces
 from rserpool.scopes import is_local
+from rserpool.security.endpoint import SecureEndpoint, Side
 from rserpool.settings import Settings
 from rserpool.wire import asap, causes
 from rserpool.wire.types import DecodeError, PoolElement
@@ -80,7 +81,7 @@ class AsapClient:
         self._elements: dict[tuple[bytes, int], Callable[[], None]] = {}
         self._incoming: set[int] = set()  # associations that others, or our own hunt, have set up
         self._partial: dict[int, bytes] = {}
-        self._endpoint: SctpEndpoint | None = None
+        self._endpoint: SctpEndpoint | SecureEndpoint | None = None
         self._receiver: Receiver | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hunting: asyncio.Task[None] | None = None
@@ -97,7 +98,9 @@ class AsapClient:
     async def start(self) -> None:
         """Open the endpoint and listen to announces. Raises OSError."""
         options = SocketOptions(nodelay=True, sack_frequency=1)
-        self._endpoint = await open_endpoint(transport=self.settings.transport, options=options)
+        self._endpoint = endpoint = await open_endpoint(transport=self.settings.transport, options=options)
+        if self.settings.tls is not None:
+            self._endpoint = SecureEndpoint(endpoint, self.settings.tls, Side.CLIENT, asap.PPID)
         self._loop = asyncio.get_running_loop()
         if self.settings.announce is not None:
             try:

@@ -7,10 +7,15 @@ beside them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rserpool.security.tls import Tls
 
 ASAP_ANNOUNCE = ("239.0.0.50", 3863)
 ENRP_ANNOUNCE = ("239.0.0.51", 9901)
 ENRP_PORT = 9901
+TLS_PORTS = {"asap": 3864, "enrp": 9902}  # RFC 5352 §8.2, RFC 5353 §5.3
 UDP_PORT = 9899  # RFC 6951: where SCTP over UDP is expected
 
 MAX_ANSWER_ITEMS = 128  # no handle resolution gives more pool elements
@@ -68,7 +73,9 @@ class RegistrarConfig:
     action_log: str = ""
     scalar_file: str = ""
     object_name: str = "registrar"  # in the scalar file
+    status_address: tuple[str, int] | None = None  # of the read-only status server (HTTP); None: off
 
+    tls: Tls | None = None  # required of everybody; ports are then those of TLS, if they are free
     verify: bool = False  # check the handlespace after each change (slow)
 
     def validate(self) -> None:

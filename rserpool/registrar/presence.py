@@ -28,6 +28,10 @@ def receive_multicast(state: State, source: str, message: enrp.Presence, now: fl
     information = message.information
     port = information.transport.port
     peer = state.peers.get(message.sender)
+    if state.config.tls is not None and peer is not None and peer.link is not None and peer.port != port:
+        # Nobody proves a multicast (RFC 5353 §6.2): it must not lead us away from a peer that is proven.
+        state.drop("presence against a proven peer")
+        return
     if peer is None or peer.port != port:
         # The source address is the one that surely works; the rest comes by SCTP.
         peer = _meet(state, information, (source,), None, now)

@@ -19,12 +19,15 @@ from pysocketapi.aio import Message, SctpEndpoint, SocketOptions, Transport, ope
 from pysocketapi.notifications import AssocChange, Notification, PeerAddrChange, ShutdownEvent
 from rserpool.multicast import Interface, Receiver, Sender, announcing, host_addresses, interfaces
 from rserpool.registrar.actions import ASAP, ENRP, Abort, Action, Multicast, Send, SendTo
-from rserpool.registrar.config import UDP_PORT, RegistrarConfig
+from rserpool.registrar.config import TLS_PORTS, UDP_PORT, RegistrarConfig
 from rserpool.registrar.core import Registrar
 from rserpool.registrar.files import Recorder
 from rserpool.registrar.state import Host, log
+from rserpool.registrar.status import StatusServer, serve_status
+from rserpool.security.endpoint import SecureEndpoint, Side
 
 PPID = {ASAP: 11, ENRP: 12}
+SIDES = {ASAP: Side.REGISTRAR, ENRP: Side.PEER}
 PORTS = (10000, 59999)  # a random one of these if none is configured
 MAX_MESSAGE = 65536
 BACKLOG = 1024  # messages that may wait for one association before it is aborted
@@ -45,7 +48,9 @@ def plain(address: str) -> str:
 class Channel:
     """One SCTP endpoint with its announce socket, and the messages that wait to be sent."""
 
-    def __init__(self, name: str, endpoint: SctpEndpoint, sender: Sender | None, bound: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, endpoint: SctpEndpoint | SecureEndpoint, sender: Sender | None, bound: tuple[str, ...]
+    ) -> None:
         self.name = name
         self.endpoint = endpoint
         self.sender = sender
@@ -78,6 +83,7 @@ class RegistrarShell:
         self._interfaces: list[Interface] = []
         self._scanned = 0.0
         self._closed = False
+        self.status: StatusServer | None = None
         self._sampling: asyncio.TimerHandle | None = None
         self._recorder = Recorder(config)
         self._scan(time.monotonic())
@@ -88,6 +94,8 @@ class RegistrarShell:
         if config.statistics_file:
             self._sampling = self._loop.call_later(0, self._sample)
         for channel in (asap, enrp):
+            if isinstance(channel.endpoint, SecureEndpoint):
+                channel.endpoint.refused = self.registrar.state.drop
             self._readers.append(self._loop.create_task(self._receive(channel)))
         self._turn()
 
@@ -100,6 +108,8 @@ class RegistrarShell:
         if self._closed:
             return
         self._closed = True
+        if self.status is not None:
+            await self.status.close()
         for timer in (self._timer, self._sampling):
             if timer is not None:
                 timer.cancel()
@@ -367,7 +377,14 @@ async def open_registrar(
     except BaseException:
         await _close(asap)
         raise
-    return RegistrarShell(config, asap, enrp, receiver, rng)
+    shell = RegistrarShell(config, asap, enrp, receiver, rng)
+    if config.status_address is not None:
+        try:
+            shell.status = await serve_status(shell.registrar.state, *config.status_address, time.monotonic)
+        except BaseException:
+            await shell.close()
+            raise
+    return shell
 
 
 async def _close(channel: Channel) -> None:
@@ -389,12 +406,16 @@ async def _open(
     options = SocketOptions(nodelay=True, autoclose=config.autoclose, sack_frequency=1)
     specific = tuple(plain(a) for a in addresses if not ip_address(a).is_unspecified)
     for trial in range(50):
-        number = port or rng.randint(*PORTS)
+        wanted = TLS_PORTS[name] if config.tls is not None and trial == 0 else 0
+        number = port or wanted or rng.randint(*PORTS)
         sender: Sender | None = None
         try:
             if group is not None:
                 sender = Sender(group, number, config.announce_ttl, specific)
-            endpoint = await open_endpoint(addresses, number, transport=transport, options=options)
+            endpoint: SctpEndpoint | SecureEndpoint
+            endpoint = plainly = await open_endpoint(addresses, number, transport=transport, options=options)
+            if config.tls is not None:
+                endpoint = SecureEndpoint(plainly, config.tls, SIDES[name], PPID[name])
         except OSError as error:
             if sender is not None:
                 sender.close()

@@ -10,23 +10,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Collection
-from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from rserpool.security.tls import BAD_CERTIFICATE, WRONG_ADDRESS, WRONG_ROLE, TlsError
+from rserpool.security.tls import BAD_CERTIFICATE, WRONG_ADDRESS, WRONG_ROLE, Tls, TlsError
 
 MINIMUM = ssl.TLSVersion.TLSv1_2
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """The contexts of a program, for both ends of a session."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
 
 
 def load(authority: str, certificate: str | None = None, key: str | None = None) -> Tls:
@@ -36,18 +27,25 @@ def load(authority: str, certificate: str | None = None, key: str | None = None)
     """
     if (certificate is None) != (key is None):
         raise ValueError("a certificate needs its key, and a key its certificate")
-    contexts = []
-    for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT):
-        context = ssl.SSLContext(protocol)
-        context.minimum_version = MINIMUM
-        context.check_hostname = False  # registrars are known by addresses, which `check` compares
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-        _trust(context, authority)
-        if certificate is not None and key is not None:
-            _own(context, certificate, key)
-        contexts.append(context)
-    return Tls(*contexts)
+    files = None if certificate is None or key is None else (certificate, key)
+    server = _context(ssl.PROTOCOL_TLS_SERVER, authority, files)
+    return Tls(
+        _context(ssl.PROTOCOL_TLS_SERVER, authority, files),
+        _context(ssl.PROTOCOL_TLS_CLIENT, authority, files),
+        check,
+    )
+
+
+def _context(protocol: int, authority: str, files: tuple[str, str] | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = MINIMUM
+    context.check_hostname = False  # registrars are known by addresses, which `check` compares
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    _trust(context, authority)
+    if files is not None:
+        _own(context, *files)
+    return context
 
 
 def _trust(context: ssl.SSLContext, authority: str) -> None:
@@ -96,6 +94,12 @@ def check(certificate: bytes, registrar: bool, addresses: Collection[str]) -> No
     except x509.ExtensionNotFound:
         return
     named = set(names.get_values_for_type(x509.IPAddress))
-    if named and not named & {ip_address(a.partition("%")[0]) for a in addresses}:
+    if named and not named & {plain(a) for a in addresses}:
         places = ", ".join(sorted(map(str, named)))
         raise TlsError(WRONG_ADDRESS, f"its certificate ({subject}) is only for {places}")
+
+
+def plain(address: str) -> IPv4Address | IPv6Address:
+    """Return an address without zone, an IPv4 one as such. Raises ValueError."""
+    found = ip_address(address.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found

@@ -8,7 +8,8 @@ section 2), so they are cut out of the stream again here; each begins at a multi
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from struct import Struct
 
 RECORD = Struct(">BHH")  # RFC 3436 section 3.2: one record for each SCTP message
@@ -38,6 +39,19 @@ class TlsError(ConnectionError):
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A program's contexts for both ends of a session; `contexts.load` makes them of files.
+
+    ``check`` (certificate, whether it should be a registrar's, the peer's addresses) raises TlsError if a proven
+    certificate will not do.
+    """
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+    check: Callable[[bytes, bool, Collection[str]], None]
 
 
 # OpenSSL's reasons, of which a part is enough; the first that fits.
@@ -188,7 +202,12 @@ class TlsSession:
         certificate = self._ssl.getpeercert(binary_form=True)
         if not certificate:
             raise TlsError(NO_CERTIFICATE, "it presents no certificate")
-        self._check(certificate)
+        try:
+            self._check(certificate)
+        except TlsError:
+            # What waits to be sent would tell the peer that all is well.
+            self._outgoing.read()
+            raise
         self.established = self.server or self._ssl.version() != "TLSv1.3"
 
     def _read(self) -> None:
