@@ -114,6 +114,19 @@ PROGRAM = Program(
                        "128", "N"),
             ),
         ),
+        Group(
+            "Files and status",
+            (
+                Option("actionlogfile", "write down every message; .bz2: compressed", text, metavar="FILE"),
+                Option("statsfile", "write the counters at an interval; .bz2: compressed", text, metavar="FILE"),
+                Option("statsinterval", "that interval", milliseconds(10, 36_000_000), "1000", "MS"),
+                Option("scalar", "write totals and averages at the end; .bz2: compressed", text, metavar="FILE"),
+                Option("object", "the registrar's name in that file", text, "registrar", "NAME"),
+                Option("status", "serve the status over HTTP, read-only: /status (JSON), /metrics (Prometheus)",
+                       address(need_port=True), metavar="ADDRESS:PORT"),
+                Option("hsmgtverify", "check the handlespace after each change (slow)"),
+            ),
+        ),
         TRANSPORT,
         LOGGING,
         CSP,
@@ -145,6 +158,12 @@ FIELDS = {
     "takeoverexpiryinterval": "takeover_timeout",
     "supporttakeoversuggestion": "takeover_suggestion",
     "maxelementsperhtrequest": "max_table_items",
+    "actionlogfile": "action_log",
+    "statsfile": "statistics_file",
+    "statsinterval": "statistics_interval",
+    "scalar": "scalar_file",
+    "object": "object_name",
+    "hsmgtverify": "verify",
 }
 
 
@@ -171,6 +190,8 @@ def config_of(values: Values) -> RegistrarConfig:
     config.enrp_addresses, config.enrp_port = _endpoint(values.enrp, values.disable_ipv6)
     config.asap_announce = _group(values.asapannounce, ASAP_ANNOUNCE)
     config.enrp_announce = _group(values.enrpannounce, ENRP_ANNOUNCE)
+    if values.status is not None:
+        config.status_address = values.status.addresses[0], values.status.port
     config.peers = tuple(StaticPeer(p.addresses, p.port or ENRP_PORT, p.udp_port or 9899) for p in values.peer)
     return config
 
