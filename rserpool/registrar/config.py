@@ -68,10 +68,10 @@ class RegistrarConfig:
     max_resolution_rate: float = -1.0  # per second, pool user and pool; <= 0: unlimited
     max_report_rate: float = -1.0
 
-    statistics_file: str = ""  # "": none; .bz2: compressed
+    statistics_file: str | None = None  # .bz2: compressed
     statistics_interval: float = 1.0
-    action_log: str = ""
-    scalar_file: str = ""
+    action_log: str | None = None
+    scalar_file: str | None = None
     object_name: str = "registrar"  # in the scalar file
     status_address: tuple[str, int] | None = None  # of the read-only status server (HTTP); None: off
 

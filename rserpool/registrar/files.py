@@ -239,6 +239,6 @@ class Recorder:
         for file in (self._statistics, self._actions):
             if file is not None:
                 file.close()
-        if self._averages is not None:
+        if self._averages is not None and self._config.scalar_file is not None:
             values = self._averages.values(state, time.monotonic())
             write_scalars(self._config.scalar_file, self._config.object_name, state, values)
