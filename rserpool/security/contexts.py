@@ -29,11 +29,7 @@ def load(authority: str, certificate: str | None = None, key: str | None = None)
         raise ValueError("a certificate needs its key, and a key its certificate")
     files = None if certificate is None or key is None else (certificate, key)
     server = _context(ssl.PROTOCOL_TLS_SERVER, authority, files)
-    return Tls(
-        _context(ssl.PROTOCOL_TLS_SERVER, authority, files),
-        _context(ssl.PROTOCOL_TLS_CLIENT, authority, files),
-        check,
-    )
+    return Tls(server, _context(ssl.PROTOCOL_TLS_CLIENT, authority, files), check)
 
 
 def _context(protocol: int, authority: str, files: tuple[str, str] | None) -> ssl.SSLContext:
