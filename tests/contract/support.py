@@ -34,17 +34,22 @@ def _free_udp_port(salt: int) -> int:
 
 
 def _transport(salt: int) -> Transport:
-    return Transport("kernel") if BACKEND == "kernel" else Transport("userland", udp_port=_free_udp_port(salt))
+    if BACKEND == "kernel":
+        return Transport("kernel")
+    if os.environ.get("CONTRACT_UDP") == "shared":  # the host's port 9899 through its hub
+        return Transport("userland")
+    return Transport("userland", udp_port=_free_udp_port(salt))
 
 
 TRANSPORT = _transport(0)
+UDP_PORT = TRANSPORT.udp_port or 9899
 AIO_TRANSPORT = _transport(1 << 30)  # a private UDP port has one stack: threads and loops cannot share it
 
 
 def options(**values: Any) -> SocketOptions:
     """Options for asyncio; userland peers are found at this process's own UDP port."""
     if BACKEND == "userland":
-        values["remote_udp_port"] = AIO_TRANSPORT.udp_port
+        values["remote_udp_port"] = AIO_TRANSPORT.udp_port or 9899
     return SocketOptions(**values)
 
 
@@ -60,7 +65,7 @@ class Maker:
         sock = SctpSocket(self.family, style, transport=TRANSPORT)
         sock.settimeout(SECONDS)
         if BACKEND == "userland":
-            sock.setsockopt(c.IPPROTO_SCTP, c.SCTP_REMOTE_UDP_ENCAPS_PORT, s.UdpEncaps(port=TRANSPORT.udp_port))
+            sock.setsockopt(c.IPPROTO_SCTP, c.SCTP_REMOTE_UDP_ENCAPS_PORT, s.UdpEncaps(port=UDP_PORT))
         self.made.append(sock)
         return sock
 

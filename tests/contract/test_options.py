@@ -280,8 +280,8 @@ def test_streams_can_be_added(make4):
 
 @pytest.mark.feature("udp-port")
 def test_the_remote_udp_port_of_a_path(make4):
-    from .support import TRANSPORT
+    from .support import UDP_PORT
 
     client, _ = make4.pair()
     got = get(client, c.SCTP_REMOTE_UDP_ENCAPS_PORT, s.UdpEncaps(0, client.getpeername()))
-    assert got.port == TRANSPORT.udp_port
+    assert got.port == UDP_PORT

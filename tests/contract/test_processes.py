@@ -13,15 +13,15 @@ import pytest
 from pysocketapi import constants as c
 from pysocketapi import structures as s
 
-from .support import BACKEND, TRANSPORT, data_from, sctp
+from .support import BACKEND, UDP_PORT, data_from, sctp
 
 ECHO = """
 import sys
-from tests.contract.support import Maker, TRANSPORT
+from tests.contract.support import Maker, UDP_PORT
 import socket
 make = Maker(socket.AF_INET)
 listener = make.listener()
-print(listener.getsockname()[1], TRANSPORT.udp_port or 0, flush=True)
+print(listener.getsockname()[1], UDP_PORT, flush=True)
 sock = make.accept(listener)
 while (message := sock.recv_message()) is not None:
     sock.send(message.data)
@@ -184,7 +184,7 @@ def test_an_echo_in_another_process(make4):
 
 def test_a_process_that_ends_delivers_what_it_sent(make4):
     listener = make4.listener()
-    process = start(CLIENT_THAT_JUST_ENDS, listener.getsockname()[1], TRANSPORT.udp_port or 0)
+    process = start(CLIENT_THAT_JUST_ENDS, listener.getsockname()[1], UDP_PORT)
     server = make4.accept(listener)
     assert [data_from(server).data for _ in range(50)] == [b"%d" % i for i in range(50)]
     assert server.recv(10) == b""
@@ -216,7 +216,7 @@ def test_a_child_process_cannot_use_its_parents_sockets(make4):
 @pytest.mark.feature("fork")
 def test_a_child_process_has_a_stack_of_its_own(make4):
     listener = make4.listener()
-    address, udp_port = listener.getsockname(), TRANSPORT.udp_port
+    address, udp_port = listener.getsockname(), UDP_PORT
     child = os.fork()
     if child == 0:
         status = 1

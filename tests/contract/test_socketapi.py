@@ -15,7 +15,7 @@ from pysocketapi import socketapi as api
 from pysocketapi import structures as s
 from pysocketapi.notifications import AssocChange
 
-from .support import BACKEND, TRANSPORT
+from .support import BACKEND, TRANSPORT, UDP_PORT
 
 HOST = "127.0.0.1"
 # Reference of the original, part B2.
@@ -90,7 +90,7 @@ def opened(used, style):
     assert fd > 0
     used.append(fd)
     if BACKEND == "userland":
-        encaps = s.UdpEncaps(port=TRANSPORT.udp_port)
+        encaps = s.UdpEncaps(port=UDP_PORT)
         assert api.ext_setsockopt(fd, c.IPPROTO_SCTP, c.SCTP_REMOTE_UDP_ENCAPS_PORT, encaps) == 0
     api.socket_of(fd).settimeout(20)
     return fd
