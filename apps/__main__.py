@@ -13,6 +13,9 @@ PROGRAMS = (
     "cspmonitor",
     "hsdump",
     "fractalpooluser",
+    "scriptingclient",
+    "scriptingcontrol",
+    "scriptingserviceexample",
     "rspdemo",
 )
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from rserpool.errors import NoRegistrar, RSerPoolError
 from rserpool.session import Library, PeerSession, PoolElement
@@ -91,19 +92,43 @@ def start_text(service: Service, values: Values, transport: str) -> list[str]:
     return lines
 
 
-async def serve_one(service: Service, session: PeerSession, values: Values, out: Output) -> None:
+@asynccontextmanager
+async def begin(
+    service: Service, values: Values, out: Output, element: PoolElement
+) -> AsyncIterator[Callable[[PeerSession], Awaitable[None]]]:
+    """The service while it runs; yields what serves a session."""
+    if service.begin is not None:
+        async with service.begin(values, out, element) as together:
+            yield together
+    else:
+        yield lambda session: service.serve(session, values, out)
+
+
+async def serve_one(
+    serve_session: Callable[[PeerSession], Awaitable[None]], session: PeerSession, values: Values, out: Output
+) -> None:
     """Serve one session to its end, whatever happens."""
     note = f"NOTIFICATION: RSERPOOL_SESSION_CHANGE for session {session.id}, state=RSERPOOL_SESSION_"
     if not values.quiet:
         out.stamped(note + "ADD")
     try:
         async with session:
-            await service.serve(session, values, out)
+            await serve_session(session)
     except OSError:
         pass  # the pool user has gone in the middle of an answer
     finally:
         if not values.quiet:
             out.stamped(note + "REMOVE")
+
+
+async def reject(service: Service, session: PeerSession, values: Values, out: Output) -> None:
+    """Send a pool user away."""
+    try:
+        if service.refuse is not None:
+            await service.refuse(session, values, out)
+    except OSError:
+        pass
+    session.close()
 
 
 async def serve(service: Service, values: Values, out: Output) -> int:
@@ -121,7 +146,7 @@ async def serve(service: Service, values: Values, out: Output) -> int:
             interval=values.rereginterval,
             daemon=values.daemonpidfile is not None,
         )
-        async with element:
+        async with element, begin(service, values, out, element) as serve_session:
             if not values.quiet:
                 out.line("Registration:")
                 out.line(f"   Identifier              = ${element.identifier:08x}")
@@ -141,9 +166,9 @@ async def serve(service: Service, values: Values, out: Output) -> int:
                 async for session in element:
                     if limit is not None and len(tasks) >= limit:
                         out.stamped("Rejected new session, since server is fully loaded")
-                        session.close()
+                        await reject(service, session, values, out)
                         continue
-                    task = asyncio.create_task(serve_one(service, session, values, out))
+                    task = asyncio.create_task(serve_one(serve_session, session, values, out))
                     tasks.add(task)
                     busy()
                     task.add_done_callback(finished)
@@ -177,6 +202,10 @@ def main(words: Sequence[str]) -> int:
     out = Output()
 
     async def work(transport: str) -> int:
+        with service.prepared(values):
+            return await serve_it(transport)
+
+    async def serve_it(transport: str) -> int:
         if not values.quiet:
             out.line(f"Starting service {service.starting}...")
             for line in start_text(service, values, transport):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from rserpool.services import fractal, pingpong
-from rserpool.session import CookieEcho, Data, PeerSession
+from rserpool.services import calcapp, fractal, pingpong, scripting
+from rserpool.session import CookieEcho, Data, PeerSession, PoolElement
 from rserpool.wire.types import DecodeError
 
-from . import fractal_service
+from . import calcapp_service, fractal_service, scripting_service
 from .logs import Output
 from .options import Group, Option, Values
 from .values import integer
@@ -21,6 +22,8 @@ from .values import integer
 CHARGEN_SIZE = 1024
 CHARGEN_FIRST, CHARGEN_CYCLE = 30, 98  # bytes of the pattern, as RSPLIB sends it
 THREADS = 4
+
+Together = AbstractAsyncContextManager[Callable[[PeerSession], Awaitable[None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,17 @@ class Service:
     options: tuple[Option, ...] = ()
     limit: str = ""
     parameters: Callable[[Values], list[tuple[str, str]]] = lambda _: []
+    begin: Callable[[Values, Output, PoolElement], Together] | None = (
+        None  # where the sessions have something in common
+    )
+    # What surrounds the server's life; it may complete the values.
+    prepared: Callable[[Values], AbstractContextManager[None]] = lambda _: nullcontext()
+    # The last words to a pool user for whom there is no room.
+    refuse: Callable[[PeerSession, Values, Output], Awaitable[None]] | None = None
+
+
+async def _by_itself(session: PeerSession, values: Values, out: Output) -> None:
+    """For services that have ``begin`` instead."""
 
 
 async def echo(session: PeerSession, values: Values, out: Output) -> None:
@@ -150,6 +164,29 @@ SERVICES = (
         (_threads("fgp"), *fractal_service.OPTIONS),
         "fgpmaxthreads",
         fractal_service.parameters,
+    ),
+    Service(
+        "calcapp",
+        "CalcApp Server - Version 1.0",
+        calcapp.POOL,
+        "compute jobs for calcappclient, for measurements; progress in cookies",
+        _by_itself,
+        options=calcapp_service.OPTIONS,
+        parameters=calcapp_service.parameters,
+        begin=calcapp_service.begin,
+    ),
+    Service(
+        "scripting",
+        "Scripting Server - Version 2.0",
+        scripting.POOL,
+        "run work packages of scriptingclient",
+        scripting_service.serve,
+        "",
+        scripting_service.OPTIONS,
+        "ssmaxthreads",
+        scripting_service.parameters,
+        scripting_service.prepared,
+        scripting_service.refuse,
     ),
 )  # fmt: skip
 

@@ -1,0 +1,143 @@
+"""scriptingserviceexample: makes a work package, has it processed by the scripting service, shows the results.
+
+A starting point for programs of one's own; arguments are those of RSPLIB's script of this name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from .options import Argument, Program, Values, command_line, fail
+
+ENVIRONMENT_SIZE = 30_000_000  # bytes
+RANDOM_SIZE = 2500
+
+PROGRAM = Program(
+    "scriptingserviceexample",
+    "Makes a work package, has it processed by the scripting service, shows the results. Further arguments, which "
+    "begin with -, are options of scriptingclient.",
+    (),
+    (
+        Argument("identifier", "stands in the names of files; must be a new one", str),
+        Argument("environment", "an environment file, which is made if there is none", str, required=False),
+        Argument("keyring", "a key ring of GnuPG", str, required=False),
+        Argument("key", "the key in it with which the package is signed", str, required=False),
+    ),
+    examples=(
+        ("scriptingserviceexample 1", "A package without environment, not signed."),
+        ("scriptingserviceexample 2 env.data -registrar=127.0.0.1:3863", "With environment and a registrar."),
+    ),
+)
+
+RUN_SCRIPT = """#!/bin/sh
+# Arguments: output file, environment file or "", key ring, trust database.
+set -e
+echo "This is the run script!"
+echo "   + Input is \\"$(cat my-input.data)\\""
+if [ -n "$2" ] ; then
+   echo "   + Environment file is \\"$2\\", $(wc -c < "$2") bytes"
+fi
+sleep "${PAUSE:-1}"   # your program may do something more useful here
+date > my-output.data
+tr a-z A-Z < my-input.data >> my-output.data
+tar czf "$1" my-output.data
+echo "   + Processing finished"
+"""
+
+
+class ExampleError(Exception):
+    """The example cannot go on; the text says why."""
+
+
+def make_package(directory: Path, identifier: str, archive: Path) -> None:
+    """Write input files and program, and pack them. OSError."""
+    directory.mkdir()
+    (directory / "my-input.data").write_text(f"This is an example input for ID {identifier}\n", encoding="utf-8")
+    (directory / "my-input.random").write_bytes(os.urandom(RANDOM_SIZE))
+    program = directory / "ssrun"
+    program.write_text(RUN_SCRIPT, encoding="utf-8")
+    program.chmod(0o755)
+    with tarfile.open(archive, "w:gz") as package:
+        for path in sorted(directory.iterdir()):
+            package.add(path, path.name)
+
+
+def sign(path: Path, keyring: str, key: str) -> None:
+    """Replace a file by its signed form. ExampleError, OSError."""
+    signed = path.with_name(path.name + ".gpg")
+    command = ["gpg", "--batch", "--yes", "--no-default-keyring", "--keyring", os.path.abspath(keyring),
+               "--local-user", key, "--output", str(signed), "--sign", str(path)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise ExampleError(f"gpg cannot sign {path}: {done.stderr.decode(errors='replace').strip()}")
+    signed.replace(path)
+
+
+def example(values: Values, options: Sequence[str]) -> int:
+    """Do it all; return the exit status. ExampleError, OSError."""
+    identifier = values.identifier
+    directory = Path(f"ssTEMP-{identifier}")
+    package, results = Path(f"ssIN-{identifier}.tar.gz"), Path(f"ssOUT-{identifier}.tar.gz")
+    if directory.exists():
+        raise ExampleError(f"{directory} exists: choose another identifier")
+    signing = bool(values.keyring and values.key)
+    try:
+        print(f'Preparing input ...\n   + Writing input and "ssrun" into "{directory}"', flush=True)
+        make_package(directory, identifier, package)
+        print(f'   + Archived as "{package}"', flush=True)
+        if values.environment and not Path(values.environment).exists():
+            print(f'   + Creating environment file "{values.environment}" ...', flush=True)
+            Path(values.environment).write_bytes(os.urandom(ENVIRONMENT_SIZE))
+            if signing:
+                sign(Path(values.environment), values.keyring, values.key)
+        if signing:
+            print(f"   + Signing with key {values.key} ...", flush=True)
+            sign(package, values.keyring, values.key)
+        else:
+            print("   + NOTE: Skipping signature!", flush=True)
+        print("Distributing and processing ...", flush=True)
+        command = [sys.executable, "-m", "rserpool_apps", "scriptingclient", f"-input={package}",
+                   f"-output={results}", f"-environment={values.environment or ''}",
+                   f"-runid=Example ID={identifier}", *options]  # fmt: skip
+        status = subprocess.run(command, check=False).returncode
+        if status != 0:
+            raise ExampleError(f"scriptingclient ended with status {status}")
+        print("Extracting ...", flush=True)
+        with tarfile.open(results) as archive:
+            archive.extractall(directory, filter="data")
+        for line in (directory / "my-output.data").read_text(encoding="utf-8").splitlines():
+            print(f'   + Results string is "{line}"')
+    except tarfile.TarError as error:
+        raise ExampleError(f"{results}: {error}") from None
+    finally:
+        package.unlink(missing_ok=True)
+        results.unlink(missing_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+    return 0
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the program with these command line words; return its exit status."""
+    own = [w for w in words if not w.startswith("-") or w.lstrip("-") in ("help", "h", "version")]
+    values = command_line(PROGRAM, own)
+    if isinstance(values, int):
+        return values
+    try:
+        return example(values, [w for w in words if w not in own])
+    except ExampleError as error:
+        return fail(PROGRAM, str(error))
+    except OSError as error:
+        return fail(PROGRAM, f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        return fail(PROGRAM, "interrupted")
+
+
+def run() -> int:
+    """The installed program."""
+    return main(sys.argv[1:])
