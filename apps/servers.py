@@ -39,13 +39,12 @@ class Service:
     options: tuple[Option, ...] = ()
     limit: str = ""
     parameters: Callable[[Values], list[tuple[str, str]]] = lambda _: []
-    begin: Callable[[Values, Output, PoolElement], Together] | None = (
-        None  # where the sessions have something in common
-    )
     # What surrounds the server's life; it may complete the values.
     prepared: Callable[[Values], AbstractContextManager[None]] = lambda _: nullcontext()
     # The last words to a pool user for whom there is no room.
     refuse: Callable[[PeerSession, Values, Output], Awaitable[None]] | None = None
+    # Instead of ``serve``, where the sessions have something in common: what yields their ``serve``.
+    begin: Callable[[Values, Output, PoolElement], Together] | None = None
 
 
 async def _by_itself(session: PeerSession, values: Values, out: Output) -> None:
@@ -185,8 +184,8 @@ SERVICES = (
         scripting_service.OPTIONS,
         "ssmaxthreads",
         scripting_service.parameters,
-        scripting_service.prepared,
-        scripting_service.refuse,
+        prepared=scripting_service.prepared,
+        refuse=scripting_service.refuse,
     ),
 )  # fmt: skip
 
