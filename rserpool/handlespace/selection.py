@@ -4,7 +4,7 @@ One class for each way of selecting, all with the same four calls:
 
     add(element)            links it
     remove(element)         unlinks it
-    changed(element)        its policy values are new: as if linked for the first time, but for its sequence
+    changed(element)        its policy values are new: it is linked anew
     select(n, increment)    up to n elements, best first; the first ``increment`` of them are moved back
 
 Each call is logarithmic or better in the size of the pool. Which container a policy needs: `container`.
@@ -110,9 +110,10 @@ class Ordered:
         element.place = None
 
     def changed(self, element: Element) -> None:
-        """Forget counters and degradation of the old values (RFC 5356 §5.2), keep the sequence."""
+        """Forget the degradation of the old values (RFC 5356 §5.2.2), keep sequence and round."""
         self.remove(element)
-        self._initialise(element)
+        if self._kind.degrades:
+            self._initialise(element)
         self._link(element)
 
     def select(self, n: int, increment: int) -> list[Element]:

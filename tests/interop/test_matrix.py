@@ -26,3 +26,11 @@ def test_our_registrar_among_the_originals():
     done = run_in_guest(["sh", "-c", f"cd {ROOT} && exec {' '.join(line)}"], timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(PART)} mixtures, 0 failures" in done.stdout
+
+
+@pytest.mark.lab(root=False)
+def test_our_registrar_selects_in_the_order_of_the_original():
+    line = f"cd {ROOT} && exec {sys.executable} -m tests.interop.sequences"
+    done = run_in_guest(["sh", "-c", line], timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ", 0 differ" in done.stdout

@@ -61,6 +61,14 @@ def test_weighted_round_robin(weights, expected):
     assert trace(space, 12) == expected
 
 
+def test_a_changed_weight_waits_for_the_next_round():
+    """Regression: as the original registrar does it, by comparison in the lab."""
+    space = space_of(*(Policy(p.WEIGHTED_ROUND_ROBIN, weight=w) for w in (1, 2, 3)))
+    assert trace(space, 4) == "1 2 3 2"
+    space.register(POOL, record(2, Policy(p.WEIGHTED_ROUND_ROBIN, weight=1)), 0.0)
+    assert trace(space, 8) == "3 3 1 3 2 3 3 1"
+
+
 def test_priority_takes_the_highest_and_goes_round_among_equals():
     space = space_of(*(Policy(p.PRIORITY, priority=x) for x in (1, 7, 7, 3)))
     assert trace(space, 4, 3) == "234 324 234 324"
