@@ -16,7 +16,7 @@ from pysocketapi.transport import HUBS, KINDS, Transport, resolve_transport, set
 from . import logs
 from .options import Group, Option, Program, Values, command_line, fail
 from .runtime import go_to_background, run
-from .values import address, address_or, choice, identifier, integer, milliseconds, switch, text
+from .values import address, address_or, choice, identifier, integer, milliseconds, switch, text, tls_files
 
 ASAP_PORT = 3863
 CSP_PORT = 2960
@@ -45,6 +45,15 @@ TRANSPORT = Group(
         Option("pcap", "write all SCTP packets to this file, for Wireshark", text, metavar="FILE"),
     ),
     "auto takes the kernel's SCTP where it can be had, else userland.",
+)  # fmt: skip
+
+TLS = Group(
+    "Security",
+    (
+        Option("tls", "speak nothing but TLS with registrars: PEM files of the authority, of the own certificate, "
+               "of its key", tls_files, metavar="CA[,CERT,KEY]", shown="off"),
+    ),
+    "Authority and certificates are made by rspcerts.",
 )  # fmt: skip
 
 CSP = Group(
@@ -77,7 +86,7 @@ LIBRARY = Group(
     "Without any, registrars are found by their multicast announces.",
 )  # fmt: skip
 
-SHARED = (LIBRARY, TRANSPORT, LOGGING, CSP)
+SHARED = (LIBRARY, TLS, TRANSPORT, LOGGING, CSP)
 
 
 def transport_of(values: Values) -> Transport:

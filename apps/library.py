@@ -34,6 +34,7 @@ def settings_of(values: Values, identifier: int = 0) -> Settings:
     if server is not None and interval:
         settings.csp_server, settings.csp_interval = server, interval
     settings.csp_identifier = values.cspidentifier or identifier
+    settings.tls = values.tls
     return settings
 
 
@@ -57,7 +58,9 @@ def no_registrar(values: Values) -> str:
     """What to do where no registrar was found."""
     if values.registrar:
         places = ", ".join(f"{r.addresses[0]}:{r.port}" for r in values.registrar)
-        return f"no registrar answers at {places}: is rspregistrar running there, with the same -transport?"
+        return (
+            f"no registrar answers at {places}: is rspregistrar running there, with the same -transport and -tls?"
+        )
     if values.asapannounce == "off":
         return "no registrar is known: name one with -registrar=ADDRESS:PORT, or leave out -asapannounce=off"
     return (

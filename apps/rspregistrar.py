@@ -15,6 +15,7 @@ from rserpool.registrar.config import (
     ENRP_ANNOUNCE,
     ENRP_PORT,
     PROFILES,
+    TLS_PORTS,
     RegistrarConfig,
     StaticPeer,
     with_profile,
@@ -24,7 +25,7 @@ from rserpool.registrar.state import log
 from rserpool.wire import csp, enrp
 from rserpool.wire.types import SCTP
 
-from .common import CSP, LOGGING, TRANSPORT, launch, parse_command_line
+from .common import CSP, LOGGING, TLS, TRANSPORT, launch, parse_command_line
 from .library import status_reports
 from .logs import Output
 from .options import Group, Option, Program, Values, version
@@ -70,7 +71,7 @@ PROGRAM = Program(
                        "auto", "auto|off|GROUP[:PORT]", shown=f"auto: {ENRP_ANNOUNCE[0]}:{ENRP_ANNOUNCE[1]}",
                        old=("enrpmulticast",)),
                 Option("announcettl", "TTL of announces", integer(1, 255), "30", "1..255"),
-                Option("peer", "another registrar's ENRP address", address(ENRP_PORT),
+                Option("peer", "another registrar's ENRP address", address(),
                        metavar="ADDRESS[:PORT[/UDP]]", repeat=True),
                 Option("minaddressscope", "smallest scope of addresses that are registered; auto: site-local, but "
                        "loopback among programs of this host", choice(*_SCOPES), "auto", "|".join(_SCOPES)),
@@ -127,6 +128,7 @@ PROGRAM = Program(
                 Option("hsmgtverify", "check the handlespace after each change (slow)"),
             ),
         ),
+        TLS,
         TRANSPORT,
         LOGGING,
         CSP,
@@ -192,7 +194,9 @@ def config_of(values: Values) -> RegistrarConfig:
     config.enrp_announce = _group(values.enrpannounce, ENRP_ANNOUNCE)
     if values.status is not None:
         config.status_address = values.status.addresses[0], values.status.port
-    config.peers = tuple(StaticPeer(p.addresses, p.port or ENRP_PORT, p.udp_port or 9899) for p in values.peer)
+    config.tls = values.tls
+    enrp_port = ENRP_PORT if config.tls is None else TLS_PORTS["enrp"]
+    config.peers = tuple(StaticPeer(p.addresses, p.port or enrp_port, p.udp_port or 9899) for p in values.peer)
     return config
 
 
@@ -292,6 +296,7 @@ def start_text(
         ("Security Parameters", [
             ("Max Handle Resolution Rate", _rate(config.max_resolution_rate)),
             ("Max Endpoint Unreachable Rate", _rate(config.max_report_rate)),
+            *([("TLS", "required of everybody")] if config.tls is not None else []),
         ]),
     ]  # fmt: skip
     lines = [title, "=" * len(title), ""]

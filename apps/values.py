@@ -11,9 +11,13 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from rserpool.wire import policies
 from rserpool.wire.types import Policy
+
+if TYPE_CHECKING:
+    from rserpool.security.tls import Tls
 
 MAX_ADDRESS = 127  # characters
 FULL = 0xFFFFFFFF
@@ -254,3 +258,10 @@ def policy(value: str) -> Policy:
     if "weight" in words and words["weight"] == 0:
         raise ValueError("a weight of 0 would never be selected; it must be at least 1")
     return Policy(policies.TYPES[name], **words)
+
+
+def tls_files(value: str) -> Tls:
+    """The PEM files of TLS: authority, own certificate, its key; read at once."""
+    from rserpool.security.contexts import parse  # it needs `cryptography`, which takes its time to import
+
+    return parse(value)

@@ -178,6 +178,12 @@ def _csp_identifier(settings: Settings, text: str) -> None:
     settings.csp_identifier = number(text, 0, (1 << 56) - 1)
 
 
+def _tls(settings: Settings, text: str) -> None:
+    from rserpool.security.contexts import parse  # it needs `cryptography`, which takes its time to import
+
+    settings.tls = parse(text)
+
+
 def _milliseconds(name: str) -> Callable[[Settings, str], None]:
     def take(settings: Settings, text: str) -> None:
         setattr(settings, name, number(text, 1) / 1000.0)
@@ -213,6 +219,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("registrarrequesttimeout", "MS", "time to send a request", "3000", _milliseconds("request_timeout")),
     Option("registrarresponsetimeout", "MS", "time for an answer", "3000", _milliseconds("response_timeout")),
     Option("registrarrequestmaxtrials", "N", "how often a request is sent", "1", _count("request_trials")),
+    Option("tls", "CA[,CERT,KEY]", "speak TLS with registrars: PEM files", "off", _tls),
     Option("cspserver", "HOST[:PORT]", "monitor that gets status reports", "$CSP_SERVER", _csp_server),
     Option("cspinterval", "MS", "interval of status reports, at least 250", "$CSP_INTERVAL", _csp_interval),
     Option("cspidentifier", "ID", "identifier in status reports", "random", _csp_identifier),

@@ -84,6 +84,8 @@ class RegistrarConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} must be in {low:g}..{high:g}, not {value:g}")
+        if self.tls is not None and not self.tls.certified:
+            raise ValueError("tls needs a certificate of the registrar's own and its key")
         if self.min_address_scope not in SCOPES:
             raise ValueError(f"min_address_scope must be one of {', '.join(SCOPES)}")
 

@@ -29,7 +29,18 @@ def load(authority: str, certificate: str | None = None, key: str | None = None)
         raise ValueError("a certificate needs its key, and a key its certificate")
     files = None if certificate is None or key is None else (certificate, key)
     server = _context(ssl.PROTOCOL_TLS_SERVER, authority, files)
-    return Tls(server, _context(ssl.PROTOCOL_TLS_CLIENT, authority, files), check)
+    return Tls(server, _context(ssl.PROTOCOL_TLS_CLIENT, authority, files), check, files is not None)
+
+
+def parse(text: str) -> Tls:
+    """Return the contexts of ``authority.pem`` or ``authority.pem,certificate.pem,key.pem``, as options have them.
+
+    Raises ValueError with a text for people.
+    """
+    names = text.split(",")
+    if len(names) not in (1, 3) or not all(names):
+        raise ValueError("files are wanted: AUTHORITY.pem or AUTHORITY.pem,CERTIFICATE.pem,KEY.pem")
+    return load(*names)
 
 
 def _context(protocol: int, authority: str, files: tuple[str, str] | None) -> ssl.SSLContext:

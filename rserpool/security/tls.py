@@ -52,6 +52,7 @@ class Tls:
     server: ssl.SSLContext
     client: ssl.SSLContext
     check: Callable[[bytes, bool, Collection[str]], None]
+    certified: bool  # we have a certificate of our own
 
 
 # OpenSSL's reasons, of which a part is enough; the first that fits.

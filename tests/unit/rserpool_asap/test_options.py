@@ -54,7 +54,7 @@ def test_values(argument, field, value):
 
 
 def test_every_option_is_tested_above():
-    assert len(options.OPTIONS) == 11
+    assert len(options.OPTIONS) == 12  # -tls, which needs files: tests/unit/apps/test_rspcerts.py
 
 
 @pytest.mark.parametrize(
