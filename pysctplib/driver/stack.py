@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ..carrier import routes
+from ..carrier.raw import RawCarrier, open_raw_sockets
 from ..carrier.udp import UdpCarrier, open_sockets
 from ..core.config import Config
 from ..core.endpoint import Endpoint
@@ -34,13 +35,16 @@ class StackConfig:
 
     ``udp_port``: None for the host's port, shared by all processes; 0 for a private one that the system chooses;
     else a private one. ``hub``: "auto", "steer" or "forward", how packets at the shared port find their process.
-    ``pcap``: file to write all packets to. ``shared_port``: the host's port, 9899 (RFC 6951 section 7).
+    ``pcap``: file to write all packets to. ``shared_port``: the host's port, 9899 (RFC 6951 section 7). ``raw``:
+    plain SCTP over IP besides, for peers at UDP port 0; then nothing out of the blue is answered, since it may be
+    for another process.
     """
 
     udp_port: int | None = None
     hub: str = "auto"
     pcap: str | None = None
     shared_port: int = 9899
+    raw: bool = False
 
 
 class Stack:
@@ -51,6 +55,7 @@ class Stack:
         self._mtus: dict[str, tuple[float, int]] = {}
         self._space: PortSpace | None = None
         self._closing: set[int] = set()  # shared ports to give back once the engine has done with them
+        self._raw = RawCarrier(open_raw_sockets()) if self.config.raw else None
         if self.config.udp_port is None:
             self._space = PortSpace(self.config.shared_port, self.config.hub)
             self._sockets = self._space.sockets
@@ -59,6 +64,7 @@ class Stack:
         self.carrier = UdpCarrier(self._sockets)
         self.udp_port = self.carrier.port
         self.engine = Engine(mtu_of=self._mtu_of, now=monotonic(), local_addresses=routes.local_addresses)
+        self.engine.answer_ootb = self._raw is None
         self.now = monotonic
         self._deliver = self._receive = self.engine.receive
         self._capture: Capture | None = None
@@ -95,14 +101,17 @@ class Stack:
     def filenos(self) -> list[int]:
         """Return the descriptors to watch for reading; they may change when the hub is replaced."""
         space = self._space
+        raw = self._raw.sockets if self._raw is not None else ()
         if space is None:
-            return list(self.carrier.sockets)
-        return [*(self.carrier.sockets if space.steered else ()), *space.filenos()]
+            return [*self.carrier.sockets, *raw]
+        return [*(self.carrier.sockets if space.steered else ()), *space.filenos(), *raw]
 
     def readable(self, fd: int) -> None:
         """Read a bounded batch from a descriptor into the engine."""
         if fd in self.carrier.sockets:
             self.carrier.readable(fd, self._receive, monotonic())
+        elif self._raw is not None and fd in self._raw.sockets:
+            self._raw.readable(fd, self._deliver, monotonic())
         elif self._space is not None:
             space = self._space
             if space.relay is not None and fd == space.relay.fileno():
@@ -118,13 +127,19 @@ class Stack:
         datagrams = self.engine.output(monotonic())
         if self._capture is not None:
             self._capture.sent(datagrams)
+        if self._raw is not None:
+            plain = [datagram for datagram in datagrams if not datagram[1][1]]
+            if plain:
+                datagrams = [datagram for datagram in datagrams if datagram[1][1]]
+            if plain or self._raw.congested:
+                self._raw.send(plain)
         if datagrams or self.carrier.congested:
             self.carrier.send(datagrams)
 
     def deadline(self) -> float | None:
         """Return when ``expire`` is due at the latest, on the clock of ``now``."""
         deadline = self.engine.deadline()
-        if self.carrier.congested:
+        if self.carrier.congested or (self._raw is not None and self._raw.congested):
             soon = monotonic() + FULL_WAIT
             deadline = soon if deadline is None else min(deadline, soon)
         if self._space is not None and self._space.retry_at is not None:
@@ -157,6 +172,8 @@ class Stack:
 
     def _leave(self) -> None:
         self.carrier.close()
+        if self._raw is not None:
+            self._raw.close()
         if self._space is not None:
             self._space.close()
 

@@ -131,7 +131,8 @@ class Talk:
 def run(role: str, mode: str, options: dict[str, str]) -> int:
     """Play the role; 0 if everything was as expected."""
     client = role == "connect"
-    stack = Stack(StackConfig(udp_port=int(options["udp"]), pcap=options["pcap"] or None))
+    raw = options["remote-udp"] == "0"
+    stack = Stack(StackConfig(udp_port=int(options["udp"]), pcap=options["pcap"] or None, raw=raw))
     rto = int(options["rto-min"]) / 1000
     config = Config(
         outbound_streams=int(options["streams"]),
