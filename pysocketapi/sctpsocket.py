@@ -151,11 +151,11 @@ class SctpSocket:
             return None
         return time.monotonic() + timeout if timeout else 0.0
 
-    def _wait(self, read: bool, deadline: float | None) -> None:
+    def _wait(self, read: bool, deadline: float | None, assoc_id: int = 0) -> None:
         if deadline == 0:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         left = None if deadline is None else deadline - time.monotonic()
-        if (left is not None and left <= 0) or not self._channel.wait(read, not read, left):
+        if (left is not None and left <= 0) or not self._channel.wait(read, not read, left, assoc_id):
             raise TimeoutError("timed out")
 
     # -- set-up ------------------------------------------------------------------------------------------------
@@ -361,7 +361,7 @@ class SctpSocket:
             prinfo,
             sending.authinfo,
         ):
-            self._wait(False, deadline)
+            self._wait(False, deadline, assoc_id)
         return size
 
     def _destination(self, targets: Sequence[Sequence[Any]], assoc_id: int) -> tuple[s.Address | None, int]:

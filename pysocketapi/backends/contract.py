@@ -123,8 +123,11 @@ class Channel(Protocol):
     def local_addresses(self, assoc_id: int = 0) -> list[Address]:
         """Return the local addresses; one of the wildcards if all are bound."""
 
-    def wait(self, read: bool, write: bool, timeout: float | None) -> bool:
-        """Block until readable or writable; False when the time (seconds, None: no end) is over."""
+    def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
+        """Block until readable or writable; False when the time (seconds, None: no end) is over.
+
+        assoc_id: one-to-many, writable for this association; 0: for all that lacked room.
+        """
 
     def watch_read(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
         """Call back once when readable (or broken); None forgets that."""

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..transport import Transport
+from . import waking
 from .pumps import EXIT_TIME, Closed, Pump
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class ThreadDriver:
         self._followers.append(follower)
         if channel is not None:
             channel.sleepers.append(follower.wake)
-            channel.arm()
+            waking.arm(channel)
         if self._background_leads:
             self._kick()
         lock = self._pump.lock

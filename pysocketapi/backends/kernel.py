@@ -463,7 +463,7 @@ class KernelChannel:
 
     # -- waiting -----------------------------------------------------------------------------------------------
 
-    def wait(self, read: bool, write: bool, timeout: float | None) -> bool:
+    def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
         """See contract."""
         if read and self._held:
             return True

@@ -22,6 +22,7 @@ from pysctplib.core import events as e
 from pysctplib.driver import Stack, StackConfig
 
 from ..transport import Transport
+from . import waking
 
 if TYPE_CHECKING:
     from pysctplib.core.config import Config
@@ -100,7 +101,7 @@ class Pump:
                 owner.on_event(event)
         if self.writers:
             for channel in list(self.writers):
-                channel.look_for_room()
+                waking.look_for_room(channel)
         while self.orphans:
             self.orphans.popleft().close_locked()
 

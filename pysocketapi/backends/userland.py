@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,8 +20,9 @@ from .. import constants as c
 from .. import structures as s
 from ..message import Message
 from ..notifications import Notification
-from . import translate, userland_options
+from . import sending, translate, userland_options, waking
 from .contract import PENDING, Received
+from .sending import fail
 
 if TYPE_CHECKING:
     from pysctplib.core.association import Association
@@ -31,18 +31,6 @@ if TYPE_CHECKING:
     from .pumps import Pump
 
 _ENGINE_MESSAGE = e.Message
-
-
-def fail(number: int, text: str = "") -> OSError:
-    """Return an OSError with the system's text or another one."""
-    return OSError(number, text or os.strerror(number))
-
-
-def _has_room(association: Association, size: int) -> bool:
-    buffered = association.buffered
-    limit = association.config.send_buffer
-    # Half empty, not just a little: else a sender would be woken for every acknowledged message.
-    return not buffered or (buffered <= limit >> 1 and buffered + size <= limit)
 
 
 class _Sink(deque[Any]):
@@ -100,86 +88,10 @@ class UserChannel:
         self.signal: tuple[int, int] | None = None
         pump.channels.add(self)
 
-    # -- waking ------------------------------------------------------------------------------------------------
-
-    def arm(self) -> None:
-        """Threads sleep on this channel, or its descriptor is used: wake them at the next event."""
-        self.read_wake = self._wake_sleepers
-        if self._wake_sleepers not in self.write_wakes:
-            self.write_wakes.append(self._wake_sleepers)
-
-    def _wake_sleepers(self) -> None:
-        for wake in list(self.sleepers):
-            wake()
-        if self.signal is not None:
-            self._raise_signal()
-
-    def _raise_signal(self) -> None:
-        if self.signal is not None and self._readable():
-            try:
-                os.write(self.signal[1], b"\1\0\0\0\0\0\0\0")
-            except BlockingIOError:
-                pass  # it is raised already
-
-    def _lower_signal(self) -> None:
-        if self.signal is not None and not self._readable():
-            try:
-                os.read(self.signal[0], 4096)
-            except BlockingIOError:
-                pass
-            self.read_wake = self._wake_sleepers
-
-    def wake_reader(self) -> None:
-        """Something can be read."""
-        wake, self.read_wake = self.read_wake, None
-        if wake is not None:
-            wake()
-
-    def wake_writers(self) -> None:
-        """Something can be sent, or never will be."""
-        wakes, self.write_wakes = self.write_wakes, []
-        for wake in wakes:
-            wake()
-
-    def look_for_room(self) -> None:
-        """Wake those who wait to send, if an association has the room now that somebody missed."""
-        free = [association for association, size in self.blocked.items() if _has_room(association, size)]
-        if free:
-            for association in free:
-                del self.blocked[association]
-            if not self.blocked:
-                self.pump.writers.discard(self)
-            self.wake_writers()
-
-    def _readable(self) -> bool:
-        return bool(self.queue or self.accepting or self.ended or self.pending_error or self.closed)
-
-    def _writable(self) -> bool:
-        if self.one_to_many:
-            return not self.blocked
-        association = self.association
-        if association is None or self.ended or self.pending_error or self.sent_end:
-            return True
-        if not self.connected:
-            return False
-        return _has_room(association, self.blocked.get(association, 1))
-
     def fileno(self) -> int:
         """See contract."""
         with self.pump.lock:
-            if self.closed:
-                return -1
-            if self.signal is None:
-                if hasattr(os, "eventfd"):
-                    fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-                    self.signal = (fd, fd)
-                else:
-                    self.signal = os.pipe()
-                    os.set_blocking(self.signal[0], False)
-                    os.set_blocking(self.signal[1], False)
-                self.arm()
-                self._raise_signal()
-            return self.signal[0]
+            return -1 if self.closed else waking.descriptor(self)
 
     # -- events ------------------------------------------------------------------------------------------------
 
@@ -193,7 +105,7 @@ class UserChannel:
         child = UserChannel(self.pump, self.family, False)
         child._take_over(self, association)
         self.accepting.append(child)
-        self.wake_reader()
+        waking.wake_reader(self)
         return child
 
     def _take_over(self, parent: UserChannel, association: Association) -> None:
@@ -213,9 +125,9 @@ class UserChannel:
         kind = type(event)
         if kind is e.CommunicationUp:
             self.connected = True
-            self.wake_writers()
+            waking.wake_writers(self)
             if self.watched:
-                self.wake_reader()
+                waking.wake_reader(self)
         elif kind is e.PeerShutdown and not self.one_to_many:
             # All that the peer sent is here already (RFC 9260 section 9.2).
             self.ended = True
@@ -228,10 +140,10 @@ class UserChannel:
                 wanted = True
             if wanted and not self.closed:
                 self.queue.append(event)
-                self.wake_reader()
+                waking.wake_reader(self)
         if self.ended or self.pending_error:
-            self.wake_reader()
-            self.wake_writers()
+            waking.wake_reader(self)
+            waking.wake_writers(self)
 
     def _lost(self, event: Any) -> None:
         association = event.association
@@ -245,7 +157,7 @@ class UserChannel:
             self.pending_error = getattr(event, "error", 0)
         if self.closed and not self.associations:
             self._gone()
-        self.wake_writers()
+        waking.wake_writers(self)
 
     def _gone(self) -> None:
         wakes, self.closed_wakes = self.closed_wakes, []
@@ -254,14 +166,15 @@ class UserChannel:
 
     # -- set-up ------------------------------------------------------------------------------------------------
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise OSError(EBADF) once the channel is closed."""
         if self.closed:
             raise fail(errno.EBADF)
 
     def bind(self, hosts: Sequence[str], port: int) -> None:
         """See contract."""
         with self.pump.lock:
-            self._check()
+            self.check()
             if self.endpoint is not None:
                 raise fail(errno.EINVAL, "the socket is bound already")
             self._open(hosts, port)
@@ -285,7 +198,7 @@ class UserChannel:
     def _rebind(self, change: Callable[[list[str]], list[str]], port: int, first: Sequence[str] | None) -> None:
         """Change the bound addresses, which is simple as long as nobody was told them."""
         with self.pump.lock:
-            self._check()
+            self.check()
             if self.endpoint is None:
                 if first is None:
                     raise fail(errno.EINVAL)
@@ -308,7 +221,7 @@ class UserChannel:
     def listen(self, backlog: int) -> None:
         """See contract."""
         with self.pump.lock:
-            self._check()
+            self.check()
             if self.association is not None:
                 raise fail(errno.EISCONN)
             if self.endpoint is None:
@@ -322,16 +235,17 @@ class UserChannel:
     def start_connect(self, hosts: Sequence[str], port: int, udp_port: int | None = None) -> int:
         """See contract."""
         with self.pump.lock:
-            return self._connect(hosts, port, udp_port)
+            return self.connect_locked(hosts, port, udp_port)
 
-    def _connect(self, hosts: Sequence[str], port: int, udp_port: int | None) -> int:
-        self._check()
+    def connect_locked(self, hosts: Sequence[str], port: int, udp_port: int | None) -> int:
+        """Begin an association; the lock is held."""
+        self.check()
         if not hosts or not 0 < port < 65536:
             raise fail(errno.EINVAL)
         if self.family == socket.AF_INET and any(":" in host for host in hosts):
             raise fail(errno.EAFNOSUPPORT)
         if self.one_to_many:
-            if self.find_by_address(hosts[0], port) is not None:
+            if sending.find_by_address(self, hosts[0], port) is not None:
                 raise fail(errno.EISCONN)
         elif self.listening:
             raise fail(errno.EOPNOTSUPP, "the socket is listening")
@@ -361,7 +275,7 @@ class UserChannel:
             if self.pending_error and not self.connected:
                 self.association = None
                 self.ended = False
-                raise fail(self._take_error())
+                raise fail(self.take_error())
             return self.connected
 
     def wait_up(self, assoc_id: int, timeout: float | None) -> bool:
@@ -377,14 +291,14 @@ class UserChannel:
                 def ready() -> bool:
                     return association.established or bool(self.watched[assoc_id]) or self.closed
 
-                self.arm()
+                waking.arm(self)
                 try:
                     self.pump.driver.wait(ready, timeout, self)
                 finally:
                     number = self.watched.pop(assoc_id)
                 if association.established and not number:
                     return True
-                self._check()
+                self.check()
                 if not number:
                     return False
                 raise fail(number)
@@ -393,7 +307,7 @@ class UserChannel:
     def accept(self) -> UserChannel | None:
         """See contract."""
         with self.pump.lock:
-            self._check()
+            self.check()
             if self.one_to_many:
                 raise fail(errno.EOPNOTSUPP)
             if not self.listening:
@@ -401,13 +315,13 @@ class UserChannel:
             if not self.accepting:
                 return None
             child = self.accepting.popleft()
-            self._lower_signal()
+            waking.lower_signal(self)
             return child
 
     def peeloff(self, assoc_id: int) -> UserChannel:
         """See contract."""
         with self.pump.lock:
-            self._check()
+            self.check()
             if not self.one_to_many:
                 raise fail(errno.EINVAL)
             association = self.associations.get(assoc_id)
@@ -442,15 +356,17 @@ class UserChannel:
         with pump.lock:
             association = self.association
             if association is None or self.ended or self.sent_end or self.pending_error:
-                association = self._destination(assoc_id, address, flags)
+                association = sending.destination(self, assoc_id, address, flags)
                 if association is None:
-                    return self._send_all(data, stream, ppid, flags, context, prinfo)
+                    return sending.send_all(self, data, stream, ppid, flags, context, prinfo)
             size = len(data)
             if size > association.config.send_buffer:
                 raise fail(errno.EMSGSIZE)
             try:
                 if flags or prinfo is not None or authinfo is not None or address is not None:
-                    self._send_special(association, data, stream, ppid, flags, context, address, prinfo, authinfo)
+                    sending.send_special(
+                        self, association, data, stream, ppid, flags, context, address, prinfo, authinfo
+                    )
                 else:
                     association.send(data, stream, pump.now(), ppid, False, None, context)
             except BlockingIOError:
@@ -461,99 +377,6 @@ class UserChannel:
             idle = association.buffered <= size or association.config.nodelay
             pump.driver.touched(0 if idle else size)
             return True
-
-    def _destination(self, assoc_id: int, address: s.Address | None, flags: int) -> Association | None:
-        """Find the association to send to; None: all of them (SCTP_SENDALL)."""
-        self._check()
-        if not self.one_to_many:
-            if self.pending_error:
-                raise fail(self._take_error())
-            if self.association is None and address is not None and not self.listening:
-                self._connect([address[0]], address[1], None)  # implicit set-up (RFC 6458 section 4.1.9)
-                return self.association
-            if self.association is None:
-                raise fail(errno.ENOTCONN)
-            raise fail(errno.EPIPE)
-        if flags & c.SCTP_SENDALL:
-            return None
-        if address is not None:
-            found = self.find_by_address(*address)
-            if found is not None:
-                return found
-            if flags & (c.SCTP_EOF | c.SCTP_ABORT):
-                raise fail(errno.EINVAL)
-            # Implicit set-up (RFC 6458 section 3.1.1).
-            return self.associations[self._connect([address[0]], address[1], None)]
-        return self._find(assoc_id)
-
-    def _find(self, assoc_id: int) -> Association:
-        """Return an association by its identifier; one-to-one ignores it (RFC 6458 section 7.2)."""
-        if not self.one_to_many:
-            if self.association is None or self.association.id not in self.associations:
-                raise fail(errno.ENOTCONN)
-            return self.association
-        association = self.associations.get(assoc_id)
-        if association is None:
-            raise fail(errno.EPIPE if assoc_id >= c.FIRST_ASSOC_ID else errno.ENOTCONN)
-        return association
-
-    def find_by_address(self, host: str, port: int) -> Association | None:
-        """Return the association with a peer's address. The lock is held."""
-        for association in self.associations.values():
-            if association.peer_port == port and host in association.paths:
-                return association
-        return None
-
-    def _send_all(
-        self, data: bytes, stream: int, ppid: int, flags: int, context: int, prinfo: s.PrInfo | None
-    ) -> bool:
-        rest = flags & ~c.SCTP_SENDALL
-        for association in list(self.associations.values()):
-            try:
-                self._send_special(association, data, stream, ppid, rest, context, None, prinfo, None)
-            except BlockingIOError:
-                continue  # RFC 6458 section 5.3.4 leaves it open; those with room get it
-        self.pump.driver.touched(0)
-        return True
-
-    def _send_special(
-        self,
-        association: Association,
-        data: bytes,
-        stream: int,
-        ppid: int,
-        flags: int,
-        context: int,
-        address: s.Address | None,
-        prinfo: s.PrInfo | None,
-        authinfo: s.AuthInfo | None,
-    ) -> None:
-        now = self.pump.now()
-        if authinfo is not None and authinfo.keynumber:
-            raise fail(errno.EINVAL, "no such key")
-        if flags & c.SCTP_ABORT:
-            self._abort(association, data)
-            return
-        lifetime = None
-        if prinfo is not None and prinfo.policy & c.SCTP_PR_SCTP_MASK:
-            if prinfo.policy & c.SCTP_PR_SCTP_MASK != c.SCTP_PR_SCTP_TTL:
-                raise fail(errno.EINVAL, "only lifetimes are known as policy of partial reliability")
-            lifetime = prinfo.value / 1000
-        path = address[0] if flags & c.SCTP_ADDR_OVER and address is not None else None
-        if data or not flags & c.SCTP_EOF:
-            association.send(
-                data,
-                stream,
-                now,
-                ppid,
-                bool(flags & c.SCTP_UNORDERED),
-                lifetime,
-                context,
-                path,
-                bool(flags & c.SCTP_SACK_IMMEDIATELY),
-            )
-        if flags & c.SCTP_EOF:
-            self._shutdown(association)
 
     def recv(self, limit: int = 0, peek: bool = False) -> Received:
         """See contract."""
@@ -567,7 +390,7 @@ class UserChannel:
                 association = event.association
                 if type(event) is not _ENGINE_MESSAGE:
                     if self.signal is not None:
-                        self._lower_signal()
+                        waking.lower_signal(self)
                     return self._notification(event)
                 data = event.data
                 eor = event.eor
@@ -585,7 +408,7 @@ class UserChannel:
                         continue
                     data = whole
                 if self.signal is not None:
-                    self._lower_signal()
+                    waking.lower_signal(self)
                 return Message(
                     data,
                     event.stream,
@@ -605,7 +428,7 @@ class UserChannel:
             if self.one_to_many:
                 return PENDING
             if self.pending_error:
-                raise fail(self._take_error())
+                raise fail(self.take_error())
             if self.ended:
                 return None
             if self.association is None:
@@ -676,18 +499,18 @@ class UserChannel:
                 if not association.buffered:
                     # Section 6.1.9: said at once when there is nothing to send.
                     self.queue.append(e.SenderDry(association))
-                    self.wake_reader()
+                    waking.wake_reader(self)
 
     def getopt(self, option: int, value: Any = None) -> Any:
         """See contract."""
         with self.pump.lock:
-            self._check()
+            self.check()
             return userland_options.get(self, option, value)
 
     def setopt(self, option: int, value: Any) -> None:
         """See contract."""
         with self.pump.lock:
-            self._check()
+            self.check()
             userland_options.set_(self, option, value)
             self.pump.driver.touched(0)
 
@@ -706,53 +529,51 @@ class UserChannel:
         """See contract."""
         self.linger = (on, seconds)
 
-    def _take_error(self) -> int:
+    def take_error(self) -> int:
+        """Return and forget the pending error; the lock is held."""
         number, self.pending_error = self.pending_error, 0
         return number
 
     def error(self) -> int:
         """See contract."""
         with self.pump.lock:
-            return self._take_error()
+            return self.take_error()
 
     # -- ends --------------------------------------------------------------------------------------------------
 
-    def _shutdown(self, association: Association) -> None:
+    def shutdown_one(self, association: Association) -> None:
+        """Begin the graceful end of one association; the lock is held."""
         association.shutdown(self.pump.now())
         if not self.one_to_many:
             self.sent_end = True
 
-    def _abort(self, association: Association, reason: bytes) -> None:
-        association.abort(self.pump.now(), reason)
-        # The engine's own event follows, and does the rest.
-
     def shutdown(self, assoc_id: int = 0) -> None:
         """See contract."""
         with self.pump.lock:
-            self._check()
-            association = self._find(assoc_id)
+            self.check()
+            association = sending.find(self, assoc_id)
             if not self.one_to_many and not self.connected:
                 raise fail(errno.ENOTCONN)
-            self._shutdown(association)
+            self.shutdown_one(association)
             self.pump.driver.touched(0)
 
     def abort(self, assoc_id: int = 0, reason: bytes = b"") -> None:
         """See contract."""
         with self.pump.lock:
-            self._check()
-            self._abort(self._find(assoc_id), reason)
+            self.check()
+            sending.find(self, assoc_id).abort(self.pump.now(), reason)
             self.pump.driver.touched(0)
 
     def abort_all(self) -> None:
         """Abort what is left. The lock is held."""
         for association in list(self.associations.values()):
-            self._abort(association, b"")
+            association.abort(self.pump.now())
 
     def peer_addresses(self, assoc_id: int = 0) -> list[s.Address]:
         """See contract."""
         with self.pump.lock:
-            self._check()
-            association = self._find(assoc_id)
+            self.check()
+            association = sending.find(self, assoc_id)
             hosts = list(association.paths)
             hosts.sort(key=lambda host: host != association.primary.address)
             return [(host, association.peer_port) for host in hosts]
@@ -760,39 +581,45 @@ class UserChannel:
     def local_addresses(self, assoc_id: int = 0) -> list[s.Address]:
         """See contract."""
         with self.pump.lock:
-            self._check()
+            self.check()
             if self.endpoint is None:
                 return [("::" if self.family == socket.AF_INET6 else "0.0.0.0", 0)]
             port = self.endpoint.port
             if self.endpoint.addresses:
                 return [(host, port) for host in self.endpoint.addresses]
             if self.association is not None or assoc_id >= c.FIRST_ASSOC_ID:
-                hosts = list(self.pump.stack.engine.local_addresses(self._find(assoc_id).primary.address))
+                hosts = list(self.pump.stack.engine.local_addresses(sending.find(self, assoc_id).primary.address))
                 if hosts:
                     return [(host, port) for host in hosts]
             return [("::" if self.family == socket.AF_INET6 else "0.0.0.0", port)]
 
     # -- waiting -----------------------------------------------------------------------------------------------
 
-    def wait(self, read: bool, write: bool, timeout: float | None) -> bool:
+    def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
         """See contract."""
         with self.pump.lock:
 
             def ready() -> bool:
-                return (read and self._readable()) or (write and self._writable()) or self.closed
+                if read and waking.readable(self):
+                    return True
+                return (write and waking.writable(self, assoc_id)) or self.closed
 
             return self.pump.driver.wait(ready, timeout, self)
 
+    def wake_sleepers(self) -> None:
+        """Wake threads that sleep on this channel; the lock is held."""
+        waking.wake_sleepers(self)
+
     def watch_read(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
         """See contract."""
-        if callback is not None and self._readable():
+        if callback is not None and waking.readable(self):
             loop.call_soon(callback)
             return
         self.read_wake = callback
 
     def watch_write(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         """See contract."""
-        if self._writable():
+        if waking.writable(self):
             loop.call_soon(callback)
         else:
             self.write_wakes.append(callback)
@@ -844,12 +671,9 @@ class UserChannel:
         self.blocked.clear()
         self.pump.writers.discard(self)
         self.pump.driver.touched(0)
-        self.wake_reader()
-        self.wake_writers()
-        if self.signal is not None:
-            for fd in set(self.signal):
-                os.close(fd)
-            self.signal = None
+        waking.wake_reader(self)
+        waking.wake_writers(self)
+        waking.close_descriptor(self)
         if not self.associations:
             self._gone()
         if self.endpoint is None:

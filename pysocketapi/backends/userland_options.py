@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constants as c
 from .. import structures as s
 from ..addresses import canonical
-from . import translate
+from . import sending, translate
 
 if TYPE_CHECKING:
     from pysctplib.core.association import Association
@@ -426,7 +426,7 @@ def _get_status(channel: UserChannel, value: s.Status | None) -> s.Status:
 def _get_path_info(channel: UserChannel, value: s.PaddrInfo | None) -> s.PaddrInfo:
     value = value or s.PaddrInfo()
     if channel.one_to_many and value.assoc_id < c.FIRST_ASSOC_ID and value.address is not None:
-        association = channel.find_by_address(*value.address)
+        association = sending.find_by_address(channel, *value.address)
         if association is None:
             raise _fail(errno.EINVAL)
     else:

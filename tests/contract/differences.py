@@ -21,5 +21,6 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     "unread-data-close": {"kernel": "Linux aborts when data was not read; userland ends gracefully"},
     "connect-error": {"kernel": "Linux keeps no reason why one-to-many set-ups fail; ECONNREFUSED is assumed"},
     "abort-reason-set-up": {"kernel": "Linux tells no cause in SCTP_CANT_STR_ASSOC"},
+    "own-send-buffers": {"kernel": "all associations of a one-to-many socket share one send buffer"},
     "udp-port": {"kernel": "the kernel's UDP port is a sysctl"},
 }

@@ -228,3 +228,32 @@ def test_info_of_a_peer_address(make):
         client_id, c.SCTP_GET_PEER_ADDR_INFO, s.PaddrInfo(address=(make.host, server.getsockname()[1]))
     )
     assert info.state == c.SCTP_ACTIVE and info.cwnd > 0 and info.rto > 0 and info.mtu >= 512
+
+
+@pytest.mark.feature("own-send-buffers")
+def test_a_thread_that_sends_to_a_slow_peer_does_not_hold_up_another(make4):
+    """Regression: a blocked sender waited for room at all associations, not at its own."""
+    import threading
+
+    listener = make4.listener()
+    hub = make4.many()
+    slow = hub.connectx([listener.getsockname()])
+    quick = hub.connectx([make4.listener().getsockname()])
+    server = make4.accept(listener)
+    hub.setblocking(False)
+    for assoc_id in (slow, quick):
+        with pytest.raises(BlockingIOError):
+            while True:
+                hub.send_message(bytes(50_000), assoc_id=assoc_id)
+    hub.settimeout(20)
+    sent = threading.Event()
+
+    def send():
+        hub.send_message(b"at last", assoc_id=slow)
+        sent.set()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    while not sent.is_set() or server.recv(100_000, c.MSG_PEEK) != b"at last":
+        server.recv(100_000)
+    thread.join()
