@@ -12,10 +12,12 @@ PROGRAMS = (
     "pingpongclient",
     "cspmonitor",
     "hsdump",
+    "calcappclient",
     "fractalpooluser",
     "scriptingclient",
     "scriptingcontrol",
     "scriptingserviceexample",
+    "rspcerts",
     "rspdemo",
 )
 

@@ -146,7 +146,7 @@ async def serve(service: Service, values: Values, out: Output) -> int:
             interval=values.rereginterval,
             daemon=values.daemonpidfile is not None,
         )
-        async with element, begin(service, values, out, element) as serve_session:
+        async with element:
             if not values.quiet:
                 out.line("Registration:")
                 out.line(f"   Identifier              = ${element.identifier:08x}")
@@ -163,15 +163,16 @@ async def serve(service: Service, values: Values, out: Output) -> int:
 
             busy()
             try:
-                async for session in element:
-                    if limit is not None and len(tasks) >= limit:
-                        out.stamped("Rejected new session, since server is fully loaded")
-                        await reject(service, session, values, out)
-                        continue
-                    task = asyncio.create_task(serve_one(serve_session, session, values, out))
-                    tasks.add(task)
-                    busy()
-                    task.add_done_callback(finished)
+                async with begin(service, values, out, element) as serve_session:
+                    async for session in element:
+                        if limit is not None and len(tasks) >= limit:
+                            out.stamped("Rejected new session, since server is fully loaded")
+                            await reject(service, session, values, out)
+                            continue
+                        task = asyncio.create_task(serve_one(serve_session, session, values, out))
+                        tasks.add(task)
+                        busy()
+                        task.add_done_callback(finished)
             finally:
                 for task in list(tasks):
                     task.remove_done_callback(finished)

@@ -86,6 +86,16 @@ async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool) ->
         raise
 
 
+async def in_time(work: Coroutine[Any, Any, None], seconds: float) -> int:
+    """Run ``work``, which has no end of its own, for so many seconds; return exit status 0."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        pass
+    return 0
+
+
 async def in_cycles(work: Callable[[], Awaitable[int]], uptime: float | None, downtime: float | None) -> int:
     """Run ``work``; with a mean up time in seconds, end it after a random time, pause likewise, and so on."""
     if uptime is None:

@@ -137,6 +137,36 @@ def test_their_hsdump_sees_our_handlespace_and_breaks_nothing(our_registrar, the
             terminal.expect(rf"from PE \${identifier}> Hello 3", 30)
 
 
+def test_their_calcapp_server_works_for_our_client(our_registrar, there, here, tmp_path):
+    files = ("-capvector=/tmp/pe.vec", "-capscalar=/tmp/pe.sca")
+    with there("rspserver", "-calcapp", OURS, *files) as server:
+        server.expect(IDENTIFIER, 30)
+        mine = (f"-vector={tmp_path}/pu.vec", f"-scalar={tmp_path}/pu.sca")
+        jobs = ("-jobinterval=0.5", "-jobsize=300000", "-runtime=8", "-keepalivetransmissioninterval=200")
+        with here("calcappclient", *CALLING, OURS, *jobs, *mine) as client:
+            assert client.popen.wait(40) == 0, client.output
+        server.expect(r"Job .* is complete!", count=3)
+    done = len(client.matches(r"Job #\d+ completed:"))
+    assert done >= 3
+    assert f'"CalcAppPU Total CalcAppCompletes"     {done}' in (tmp_path / "pu.sca").read_text()
+    assert len((tmp_path / "pu.vec").read_text().splitlines()) == done + 1
+
+
+def test_our_calcapp_server_works_for_their_client(their_registrar, here, there, tmp_path):
+    files = (f"-capvector={tmp_path}/pe.vec", f"-capscalar={tmp_path}/pe.sca")
+    quick = ("-capkeepalivetransmissioninterval=200", "-capcookiemaxtime=0.2")
+    with here("rspserver", "-calcapp", *SERVING, THEIRS, *files, *quick) as server:
+        server.expect(IDENTIFIER, 30)
+        jobs = ("-jobinterval=1", "-jobsize=300000", "-keepalivetransmissioninterval=200")
+        with there(
+            "calcappclient", THEIRS, *jobs, "-vector=/tmp/pu.vec", "-scalar=/tmp/pu.sca", seconds=20
+        ) as client:
+            client.expect(r"Job #\d+ completed:", 30, count=3)
+        assert server.end() == 0
+    assert len((tmp_path / "pe.vec").read_text().splitlines()) >= 4
+    assert "Total Jobs Accepted" in (tmp_path / "pe.sca").read_text()
+
+
 def test_our_hsdump_shows_their_handlespace(their_registrar, there, here):
     with there("rspserver", "-echo", THEIRS, "-policy=WeightedRandom:5") as server:
         identifier = server.expect(IDENTIFIER, 30)[1]
