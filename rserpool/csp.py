@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
-from rserpool.multicast import host_addresses, interfaces
+from rserpool.multicast import all_interfaces, host_addresses
 from rserpool.scopes import GLOBAL, SITE_LOCAL, scope
 from rserpool.wire import csp
 
@@ -68,7 +68,7 @@ class Reporter:
 
 def location(port: int | None = None, addresses: Sequence[str] | None = None) -> str:
     """Return where a component runs: node name and addresses, global ones or else site-local ones."""
-    found = list(host_addresses(interfaces()) if addresses is None else addresses)
+    found = list(host_addresses(all_interfaces()) if addresses is None else addresses)
     shown = [a for a in found if scope(a) == GLOBAL] or [a for a in found if scope(a) == SITE_LOCAL]
     if not shown:
         return f"{socket.gethostname()}: (local only)"

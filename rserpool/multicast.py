@@ -36,18 +36,24 @@ class Interface:
         return all(scope(address) == LOOPBACK for address in self.addresses)
 
 
-def interfaces() -> list[Interface]:
-    """The interfaces of this host that have an address, or those of them that RSERPOOL_INTERFACES names."""
-    wanted = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}
+def all_interfaces() -> list[Interface]:
+    """The interfaces of this host that have an address."""
     found = []
     for adapter in ifaddr.get_adapters():
         addresses = tuple(ip.ip if isinstance(ip.ip, str) else ip.ip[0] for ip in adapter.ips)
-        if not addresses:
-            continue
-        interface = Interface(adapter.name, adapter.index or 0, addresses)
-        if not wanted or interface.name in wanted or (interface.loopback and "loopback" in wanted):
-            found.append(interface)
+        if addresses:
+            found.append(Interface(adapter.name, adapter.index or 0, addresses))
     return found
+
+
+def interfaces() -> list[Interface]:
+    """The interfaces for announces: all, or those that RSERPOOL_INTERFACES names."""
+    wanted = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}
+    return [
+        interface
+        for interface in all_interfaces()
+        if not wanted or interface.name in wanted or (interface.loopback and "loopback" in wanted)
+    ]
 
 
 def host_addresses(among: Collection[Interface]) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ from pysocketapi.notifications import AssocChange, ShutdownEvent
 from rserpool.asap.cache import Cache
 from rserpool.asap.registrars import Known, RegistrarTable
 from rserpool.asap.requests import RESPONSES, Request, RequestQueue
-from rserpool.errors import NoRegistrar, error_of
-from rserpool.multicast import Receiver, host_addresses, interfaces
+from rserpool.errors import NoRegistrar, RSerPoolError, error_of
+from rserpool.multicast import Receiver, all_interfaces, host_addresses, interfaces
 from rserpool.scopes import is_local
 from rserpool.security.endpoint import SecureEndpoint, Side
 from rserpool.settings import Settings
@@ -259,9 +259,9 @@ class AsapClient:
         while (request := self._requests.next()) is not None:
             try:
                 data = request.build()
-            except ValueError as error:
+            except (ValueError, RSerPoolError) as error:
                 log.warning("Cannot send a request: %s", error)
-                self._requests.drop_next(causes.INVALID_VALUE)
+                self._requests.drop_next(getattr(error, "cause", causes.INVALID_VALUE))
                 continue
             try:
                 sent = endpoint.send_nowait(data, link.association, ppid=asap.PPID)
@@ -483,7 +483,7 @@ class AsapClient:
         except OSError:
             self._incoming.discard(association)
             return
-        local = is_local(addresses, host_addresses(interfaces()))
+        local = is_local(addresses, host_addresses(all_interfaces()))
         identifier = identifier or self._table.identifier_of(addresses, port)
         self.registrar = RegistrarLink(association, identifier, addresses, port, local, time.monotonic())
         log.info("Registrar $%08x at %s port %d", identifier, ", ".join(addresses), port)

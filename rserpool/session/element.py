@@ -14,12 +14,12 @@ from ipaddress import ip_address
 from pysocketapi.aio import SctpConnection, SctpServer, SocketOptions, start_server
 from rserpool.asap.client import Handle, as_handle
 from rserpool.errors import RSerPoolError
-from rserpool.multicast import host_addresses, interfaces
+from rserpool.multicast import all_interfaces, host_addresses
 from rserpool.scopes import usable
 from rserpool.session.events import session_options
 from rserpool.session.library import Library
 from rserpool.session.peer import PeerSession
-from rserpool.wire import policies
+from rserpool.wire import causes, policies
 from rserpool.wire.types import INFINITE_LIFE, MAX_ADDRESSES, SCTP, Policy, Transport
 from rserpool.wire.types import PoolElement as Record
 
@@ -222,7 +222,7 @@ class PoolElement:
         specific = tuple(a for a in bound if not ip_address(a).is_unspecified)
         if specific:
             return specific
-        found = host_addresses(interfaces())
+        found = host_addresses(all_interfaces())
         if bound and all(ip_address(a).version == 4 for a in bound):
             found = tuple(a for a in found if ip_address(a).version == 4)
         return found
@@ -230,6 +230,8 @@ class PoolElement:
     def _record(self, local: bool) -> Record:
         """The registration; ``local``: for a registrar on this host. Others get no loopback addresses."""
         addresses = usable(self._bound(), local)[:MAX_ADDRESSES]
+        if not addresses:
+            raise RSerPoolError(causes.NO_USABLE_USER_ADDRESSES)
         transport = Transport(SCTP, self.port, addresses, self.control_channel)
         home = self.library.registrar.identifier if self.library.registrar is not None else 0
         return Record(

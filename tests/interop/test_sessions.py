@@ -506,8 +506,26 @@ async def test_others_hear_of_no_loopback_address():
     async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
         async with PoolElement(library, "P") as element:
             assert "127.0.0.1" in element._record(True).user_transport.addresses
-            remote = element._record(False).user_transport.addresses
-            assert not any(a.startswith("127.") or a == "::1" for a in remote)
+            try:
+                remote = element._record(False).user_transport.addresses
+            except RSerPoolError as error:  # this host has only loopback
+                assert error.cause == causes.NO_USABLE_USER_ADDRESSES
+            else:
+                assert not any(a.startswith("127.") or a == "::1" for a in remote)
+
+
+@run
+async def test_an_element_that_others_cannot_reach_says_so():
+    t = Transport("userland", udp_port=0)
+    async with fake(t, polite) as (_, settings), Library(settings) as library:
+        async with PoolElement(library, "P", addresses=["127.0.0.1"]) as element:
+            with pytest.raises(RSerPoolError) as caught:
+                element._record(False)
+            assert caught.value.cause == causes.NO_USABLE_USER_ADDRESSES
+            library.registrar.local = False  # as if the registrar were elsewhere
+            with pytest.raises(RSerPoolError) as caught:
+                await library.asap.register(element.handle, element._record)
+            assert caught.value.cause == causes.NO_USABLE_USER_ADDRESSES
 
 
 @pytest.mark.parametrize("handle", ["", "x" * 33, b""])
