@@ -256,15 +256,18 @@ def _hold_back(a: Association, path: Path) -> bool:
 
 
 def _window_allows(a: Association, path: Path, size: int, now: float) -> bool:
-    """Rule A: the peer's window has room for the next chunk, or this is a zero window probe.
+    """Rule A: the peer's window has room for the next chunk, or nothing is in flight and one chunk may go anyway.
 
-    The probe waits for one RTO, then doubles it: T3 serves as the timer, as nothing is in flight.
+    Into a window that is open but smaller than the chunk, it goes at once. A zero window probe waits for one RTO,
+    then doubles it: T3 serves as the timer, as nothing is in flight.
     """
     f = a.flight
     if size + DATA_HEADER_SIZE <= f.peer_rwnd:
         return True
     if f.outstanding or f.marked:
         return False
+    if f.peer_rwnd:
+        return True
     if f.probe:
         f.probe = False
         f.probing = True

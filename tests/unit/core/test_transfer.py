@@ -221,6 +221,21 @@ def test_a_closed_window_stops_the_sender_and_probing_finds_it_open():
     assert len(world.of(world.b, events.Message)) == 100
 
 
+def test_a_window_smaller_than_one_chunk_is_not_closed():
+    """Each chunk once waited for a zero window probe's RTO (section 6.1 rule A lets one chunk go at once)."""
+    world = World(
+        link=Link(mtu=65535),
+        config=Config(path_mtu=65535),
+        server_config=Config(path_mtu=65535, receive_buffer=20_000),
+    )
+    a, _ = world.establish()
+    start = world.net.now
+    a.send(bytes(600_000), 0, start)
+    assert world.run(lambda: a.buffered == 0)
+    assert world.net.now - start < 3.0
+    assert sum(len(m.data) for m in world.of(world.b, events.Message)) == 600_000
+
+
 def test_a_window_closed_for_hours_is_no_error():
     world = World(config=Config(receive_buffer=4096, association_max_retrans=4, rto_max=5.0))
     world.consume = False
