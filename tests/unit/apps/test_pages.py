@@ -1,0 +1,71 @@
+"""Man pages and completions: complete, well-formed, and working where the tools are there to show it."""
+
+import shutil
+import subprocess
+
+import pytest
+from rserpool_apps import pages
+
+
+@pytest.mark.parametrize("program", pages.programs(), ids=lambda p: p.name)
+def test_every_option_has_its_place(program):
+    page = pages.man_page(program)
+    for option in program.options():
+        assert f".B \\-{option.name}".replace("-", "\\-").replace("\\\\-", "\\-") in page
+    assert page.startswith(f'.TH "{program.name.upper()}" 1')
+    for line in page.splitlines():
+        assert not line.startswith("'")
+        assert not line.startswith(".") or line[1:].split()[0] in {"TH", "SH", "TP", "B", "I", "PP"}
+
+
+def test_groff_finds_nothing_wrong(tmp_path):
+    if shutil.which("groff") is None:
+        pytest.skip("groff is missing")
+    assert pages.main(["man", str(tmp_path)]) == 0
+    files = sorted(tmp_path.glob("*.1"))
+    assert len(files) == len(pages.PROGRAMS)
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-z", *files], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("rspserver -ech", ["-echo"]),
+        ("rspserver -transport = ker", ["kernel"]),
+        ("rspregistrar --profile f", ["fast-lab"]),
+        ("pingpongclient -interv", ["-interval="]),
+        ("cspmonitor -so", ["-sort="]),
+    ],
+)
+def test_bash_completes(line, expected):
+    if shutil.which("bash") is None:
+        pytest.skip("bash is missing")
+    words = line.split()
+    script = (
+        f"{pages.bash_completion()}\ncompopt() {{ :; }}\n"
+        f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _rserpool_{words[0]}; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.split() == expected
+
+
+def test_zsh_takes_the_completions(tmp_path):
+    text = pages.zsh_completion()
+    assert text.startswith("#compdef rspregistrar ")
+    assert text.count("'") % 2 == 0
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is missing")
+    file = tmp_path / "_rserpool"
+    file.write_text(text)
+    done = subprocess.run(["zsh", "-n", str(file)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_wrong_use_is_an_error(capsys):
+    assert pages.main([]) == 1
+    assert "Usage" in capsys.readouterr().err
