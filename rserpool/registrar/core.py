@@ -86,7 +86,9 @@ class Registrar:
         identifier = config.identifier or rng.randrange(1, 1 << 32)
         self.state = state = State(config, identifier, host, rng, delay)
         for static in config.peers:
-            if static.port == host.enrp_port and set(static.addresses) & set(host.addresses):
+            # Another UDP port of this host is another stack, whose SCTP ports may be the same.
+            here = static.port == host.enrp_port and static.udp_port == host.udp_port
+            if here and set(static.addresses) & set(host.addresses):
                 continue  # that is us
             state.statics.append(Peer(0, static.addresses, static.port, static.udp_port, static=static))
         state.timers.arm((MENTOR, None), now + config.mentor_timeout)

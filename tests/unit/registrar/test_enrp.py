@@ -73,6 +73,12 @@ def test_after_a_rejection_another_mentor_is_taken():
     assert not kit.one(enrp.HandleTableRequest, 51).own_only
 
 
+def test_a_static_peer_with_our_address_and_port_but_another_udp_port_is_another_registrar():
+    """Regression: with UDP ports of their own, two registrars of a host may both have ENRP's port for TLS."""
+    kit = Kit(peers=(StaticPeer(("10.0.0.1",), 20000, 5000), StaticPeer(("10.0.0.1",), 20000)))
+    assert [peer.udp_port for peer in kit.registrar.state.statics] == [5000]
+
+
 def test_static_peers_are_asked_at_once_and_get_their_identifier():
     kit = Kit(peers=(StaticPeer(("10.0.0.2",)), StaticPeer(("10.0.0.1",), 20000)))
     assert kit.one(enrp.Presence, "10.0.0.2").reply_required  # the other one is ourselves
