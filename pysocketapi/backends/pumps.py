@@ -79,31 +79,39 @@ class Pump:
         self.channels: weakref.WeakSet[UserChannel] = weakref.WeakSet()  # not closed
         self.orphans: deque[UserChannel] = deque()  # whose users vanished without closing them
         self.writers: set[UserChannel] = set()
+        self._dispatching = False
         self.driver: Driver
 
     def dispatch(self) -> None:
         """Hand the stack's events to the channels they are for, and wake those who wait to send."""
+        if self._dispatching:
+            return  # the call below us goes on with whatever comes up meanwhile
+        self._dispatching = True
         message = e.Message
-        for event in self.stack.events():
-            # A channel is its associations' `user`: no look-up for a message.
-            owner: Any = event.association.user
-            if owner is None:
-                owner = self._adopt(event)
-                if owner is None:
-                    continue
-            if type(event) is message:
-                owner.queue.append(event)
-                wake = owner.read_wake
-                if wake is not None:
-                    owner.read_wake = None
-                    wake()
-            else:
-                owner.on_event(event)
-        if self.writers:
-            for channel in list(self.writers):
-                waking.look_for_room(channel)
-        while self.orphans:
-            self.orphans.popleft().close_locked()
+        try:
+            while events := self.stack.events():
+                for event in events:
+                    # A channel is its associations' `user`: no look-up for a message.
+                    owner: Any = event.association.user
+                    if owner is None:
+                        owner = self._adopt(event)
+                        if owner is None:
+                            continue
+                    if type(event) is message:
+                        owner.queue.append(event)
+                        wake = owner.read_wake
+                        if wake is not None:
+                            owner.read_wake = None
+                            wake()
+                    else:
+                        owner.on_event(event)
+            if self.writers:
+                for channel in list(self.writers):
+                    waking.look_for_room(channel)
+            while self.orphans:
+                self.orphans.popleft().close_locked()
+        finally:
+            self._dispatching = False
 
     def _adopt(self, event: e.Event) -> UserChannel | None:
         """Find the owner of an association that is new: the channel whose endpoint it came in at."""

@@ -22,5 +22,6 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     "connect-error": {"kernel": "Linux keeps no reason why one-to-many set-ups fail; ECONNREFUSED is assumed"},
     "abort-reason-set-up": {"kernel": "Linux tells no cause in SCTP_CANT_STR_ASSOC"},
     "own-send-buffers": {"kernel": "all associations of a one-to-many socket share one send buffer"},
+    "looks-inside": {"kernel": "what the kernel keeps cannot be looked at"},
     "udp-port": {"kernel": "the kernel's UDP port is a sysctl"},
 }
