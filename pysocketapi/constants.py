@@ -1,7 +1,7 @@
 """Named constants of the sockets API for SCTP (RFC 6458, and the RFCs that extended it).
 
-Python's numbers are Linux's, so that a Linux user finds what the C headers say; each backend translates them
-(`backends/kernel_freebsd.py` has FreeBSD's). Structures are in `structures`, notifications in `notifications`.
+Python's numbers are Linux's, so that a Linux user finds what the C headers say. Structures are in `structures`,
+notifications in `notifications`.
 """
 
 from __future__ import annotations

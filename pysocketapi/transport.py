@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from dataclasses import dataclass, replace
 
 KINDS = ("auto", "kernel", "userland")
@@ -67,6 +68,8 @@ def as_transport(transport: Transport | str | None) -> Transport:
 
 def probe_kernel() -> str:
     """Return "" if an SCTP socket can be had from the kernel, else a sentence saying why not."""
+    if not sys.platform.startswith("linux"):
+        return "the kernel backend knows Linux's structures only"
     try:
         sock = socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132)
     except OSError as error:

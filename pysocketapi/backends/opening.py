@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
+import sys
 
 from ..transport import Transport, with_kind
 from .contract import Channel
@@ -24,6 +26,8 @@ def open_channel(
         raise ValueError(f"address family {family} is neither AF_INET nor AF_INET6")
     chosen = with_kind(transport)
     if chosen.kind == "kernel":
+        if not sys.platform.startswith("linux"):
+            raise OSError(errno.EPROTONOSUPPORT, "the kernel backend knows Linux's structures only")
         from .kernel import KernelChannel
 
         return KernelChannel(family, one_to_many)

@@ -67,3 +67,9 @@ def test_the_default_can_be_set():
         set_default_transport("semaphore")
     with pytest.raises(TypeError):
         set_default_transport(7)  # type: ignore[arg-type]
+
+
+def test_kernels_other_than_linux_are_left_alone(monkeypatch):
+    monkeypatch.setattr(transport.sys, "platform", "freebsd14")
+    assert "Linux" in transport.probe_kernel()
+    assert resolve_transport()[0] == "userland"
