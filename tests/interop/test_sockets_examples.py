@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from .helpers import ROOT, finish, lab_or_skip, process, wire_to_guest
+from .helpers import ROOT, finish, free_udp_ports, lab_or_skip, process, usrsctp_command, wire_to_guest
 
 EXAMPLES = ROOT / "docs" / "examples" / "sockets"
 UDP = 9899
@@ -149,3 +149,21 @@ def test_throughput_between_userland_and_kernel(wire, start, sender):
         output = talk(wire.there(example(*send, *KERNEL, wire.host)), "")
     assert "sent: 1000 messages of 1400 bytes" in output
     assert "received: 1000 messages of 1400 bytes" in finish(server, 60)
+
+
+@pytest.mark.usrsctp
+@pytest.mark.parametrize("servers", ["one_to_one_servers.py", "one_to_many_servers.py"])
+def test_a_client_on_libusrsctp_at_our_servers(usrsctp_peer, start, servers):
+    udp, base = next(UDP_PORTS), next(BASES)
+    (own,) = free_udp_ports(1)
+    start(example(servers, "--transport", "userland", "--udp-port", udp, "--base-port", base))
+    command = usrsctp_command(usrsctp_peer, "connect ping", own, udp, port=base, size=500, count=100, streams=4)
+    assert "echoed 100" in talk(command, "")
+
+
+@pytest.mark.usrsctp
+def test_our_terminal_at_a_server_on_libusrsctp(usrsctp_peer, start):
+    (udp,) = free_udp_ports(1)
+    start(usrsctp_command(usrsctp_peer, "listen echo", udp, 9))
+    client = ["--transport", "userland", "--udp-port", 0, "--remote-udp-port", udp, "--wait-for", 2]
+    assert talk(example("terminal.py", *client, "127.0.0.1", 5001), "one\ntwo\n") == "one\ntwo\n"
