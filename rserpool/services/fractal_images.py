@@ -1,6 +1,7 @@
 """Computing the points of fractal images, as RSPLIB's server does; the formats are in `fractal`.
 
-The same points for the same parameters wherever an image is begun, so that several servers can share one.
+The same points for the same parameters wherever an image is begun, so that several servers, RSPLIB's among them,
+can share one. A count is that of the iterations that did not escape.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _mandelbrot(p: Parameter, y: int, start: int, stop: int) -> list[int]:
         while done < limit:
             before_r, before_i = zr, zi
             end = min(done + PERIODS, limit)
-            for i in range(done + 1, end + 1):  # noqa: B007 - the count
+            for i in range(done, end):  # noqa: B007 - the count
                 zi = 2.0 * zr * zi - ci
                 zr = rr - ii - cr
                 rr = zr * zr
@@ -50,7 +51,7 @@ def _mandelbrot(p: Parameter, y: int, start: int, stop: int) -> list[int]:
                 if rr + ii >= ESCAPE:
                     break
             else:
-                done = end
+                i = done = end
                 if zr == before_r and zi == before_i:
                     i = done = limit
                 continue
@@ -75,9 +76,9 @@ def _mandelbrot_n(p: Parameter, y: int, start: int, stop: int) -> list[int]:
                 escaped = z.real * z.real + z.imag * z.imag >= ESCAPE
             except (OverflowError, ZeroDivisionError):
                 escaped = True
-            i += 1
             if escaped:
                 break
+            i += 1
         found.append(i)
     return found
 

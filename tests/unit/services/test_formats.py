@@ -141,9 +141,9 @@ def slow(parameter, n):
             z, i = 0j, 0
             while i < p.max_iterations:
                 z = z**n - c
-                i += 1
                 if abs(z) ** 2 >= 2.0:
                     break
+                i += 1
             found.append(i)
     return found
 
@@ -172,4 +172,4 @@ def test_points_that_never_escape_or_cannot_be_computed():
     p = fractal.Parameter(1, 1, 10, fractal.MANDELBROT, 0j, 0j)
     assert image(p) == [10]
     p = fractal.Parameter(1, 1, 10, fractal.MANDELBROT_N, 0j, 0j, -1.0)
-    assert image(p) == [1]
+    assert image(p) == [0]
