@@ -23,11 +23,13 @@ from pysocketapi.notifications import AssocChange, ShutdownEvent
 from rserpool.handlespace import EMPTY_CHECKSUM, Handlespace, Incompatible
 from rserpool.multicast import host_addresses, interfaces
 from rserpool.scopes import is_local, usable
+from rserpool.security.endpoint import SecureEndpoint, Side
+from rserpool.security.tls import Tls
 from rserpool.wire import enrp
 from rserpool.wire.types import MAX_ADDRESSES, SCTP, DecodeError, ServerInformation, Transport
 
 from . import handlespace_text as show
-from .common import LOGGING, TRANSPORT, launch, parse_command_line
+from .common import LOGGING, TLS, TRANSPORT, launch, parse_command_line
 from .options import Argument, Group, Option, Program, Values, fail
 from .values import Address, address, milliseconds
 
@@ -45,6 +47,7 @@ PROGRAM = Program(
                 Option("timeout", "time for connecting and for each answer", milliseconds(100), "5000", "MS"),
             ),
         ),
+        TLS,
         TRANSPORT,
         LOGGING,
     ),
@@ -62,7 +65,7 @@ class DumpError(Exception):
 M = TypeVar("M", enrp.Presence, enrp.ListResponse, enrp.HandleTableResponse)
 
 
-async def receive(endpoint: SctpEndpoint, wanted: type[M], timeout: float) -> M:
+async def receive(endpoint: SctpEndpoint | SecureEndpoint, wanted: type[M], timeout: float) -> M:
     """The next message of a type; other ENRP messages are passed over. DumpError if it does not come."""
     try:
         async with asyncio.timeout(timeout):
@@ -84,11 +87,17 @@ async def receive(endpoint: SctpEndpoint, wanted: type[M], timeout: float) -> M:
 
 
 async def fetch(
-    target: Address, timeout: float, progress: Callable[[str], None]
+    target: Address, timeout: float, progress: Callable[[str], None], tls: Tls | None = None
 ) -> tuple[int, Handlespace, list[ServerInformation], int]:
-    """The registrar's identifier, its handlespace, its peers, and the identifier that this dump had."""
+    """The registrar's identifier, its handlespace, its peers, and the identifier that this dump had.
+
+    ``tls`` needs a registrar's certificate: others get no handle table.
+    """
     own = secrets.randbelow(0xFFFFFFFF) + 1
-    endpoint = await open_endpoint((), 0)
+    endpoint: SctpEndpoint | SecureEndpoint
+    endpoint = plain = await open_endpoint((), 0)
+    if tls is not None:
+        endpoint = SecureEndpoint(plain, tls, Side.PEER, enrp.PPID)
     try:
         association = await endpoint.connect(target.addresses, target.port, remote_udp_port=target.udp_port,
                                              timeout=timeout)  # fmt: skip
@@ -133,7 +142,7 @@ async def dump(values: Values) -> int:
     """Fetch and show."""
     console = Console(highlight=False, soft_wrap=True)
     say = print if values.form is None else (lambda _: None)
-    registrar, space, peers, own = await fetch(values.address, values.timeout, say)
+    registrar, space, peers, own = await fetch(values.address, values.timeout, say, values.tls)
     if values.form == "json":
         print(json.dumps(show.as_json(space, peers, registrar), indent=2))
     elif values.form == "table":

@@ -440,7 +440,7 @@ class SecureEndpoint:
             link = self._forget(change.assoc_id, why)
             if link is not None and link.up:
                 self._deliver(change)
-            elif link is not None and not link.refused:
+            elif link is not None and link.event is not None and not link.refused:
                 self._report(link, TlsError(CLOSED, why))
         elif change.state == c.SCTP_RESTART:
             # Another program, which has no part in the old session: for the user, it is another association.

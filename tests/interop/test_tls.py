@@ -116,6 +116,17 @@ def test_a_trace_shows_no_pool_handle(tmp_path, pki):
         )
         assert (first.port, first.enrp) == (3864, 9902)
         first.expect("TLS:.*required of everybody")
+        # A dump needs a registrar's certificate.
+        target = (f"127.0.0.1:{first.enrp}/{here.udp[0]}", "-udp-port=0")
+        dump = here.start("hsdump", *target, pki.option("reg2"), pcap="dump")
+        dump.expect("PingPongPool")
+        assert dump.popen.wait(10) == 0
+        for options in ((), client):
+            dump = here.start("hsdump", *target, *options)
+            assert dump.popen.wait(20) == 1
+            assert not dump.matches("PingPongPool")
+        first.expect("TLS: refused .*is not for registrars")
+        first.expect("TLS: refused .*does not speak TLS")
         # The element goes on answering keep-alives, and is taken over by the other registrar.
         assert first.end() == 0
         second.expect(r"[Tt]ak(?:ing|en) over|[Tt]akeover", 20)
@@ -124,9 +135,9 @@ def test_a_trace_shows_no_pool_handle(tmp_path, pki):
         assert element.end() == 0
         second.expect(rf"Removed PingPongPool/\${identifier}: deregistered", 10)
         assert second.end() == 0
-        assert not first.matches("TLS: refused")
+        assert len(first.matches("TLS: refused")) == 2, first.output
         assert not second.matches("TLS: refused 127.0.0.1 port .*certificate")
-    for name in ("registrar0", "registrar1", "element", "user"):
+    for name in ("registrar0", "registrar1", "element", "user", "dump"):
         data = here.trace(name)
         assert b"\x16\x03" in data, name  # there are handshakes
         assert POOL not in data, name

@@ -1,6 +1,7 @@
 """Endpoints that speak TLS only, over a wire in memory: who becomes known when, who is refused, who gives way."""
 
 import asyncio
+import errno
 import logging
 
 import pytest
@@ -395,3 +396,23 @@ def test_who_tries_again_and_again_does_not_fill_the_log(files, caplog):
 
     test(files)
     assert len(caplog.records) == 1
+
+
+@run
+async def test_who_cannot_be_reached_is_not_refused(files):
+    """Regression: a message to a registrar that is gone was counted as a refusal of it."""
+    one, other = wire()
+    registrar = SecureEndpoint(one, context(files[0], "registrar"), Side.PEER, enrp.PPID)
+
+    async def connect(addresses, port, **_):
+        raise OSError(errno.EISCONN, "there is one")
+
+    one.connect = connect
+    one.associations.append(ASSOCIATION)  # being set up by somebody else
+    task = asyncio.create_task(registrar.send(HELLO, ("127.0.0.1", 2000)))
+    await until(lambda: one.sent)
+    one._end(c.SCTP_CANT_STR_ASSOC)
+    with pytest.raises(TlsError):
+        await task
+    assert not registrar.refusals
+    await close(registrar)
