@@ -129,17 +129,15 @@ def send_keepalive(state: State, element: Element, now: float, *, home: bool) ->
 def keepalive_timeout(state: State, element: Element, now: float) -> None:
     """An element has not answered in time: it and its association go."""
     if element.home != state.identifier:
+        if element.connection is None:
+            # Taken over, but then claimed by another: should it have followed us, it must look again.
+            state.abort_element(element, "not registered")
         state.handlespace.connect(element, None)  # it has really moved
         return
     log.log(ACTION, "%r did not answer the keep-alive: removing it", element)
-    association = element.connection
-    if association is None:
-        # Taken over, but not acknowledged: it may have made us its home all the same, and must look again.
-        link = state.find_link(element.record.asap_transport)
-        association = link.association if link is not None else None
+    # Even if it was only taken over: it may have made us its home, though its answer is missing.
+    state.abort_element(element, "keep-alive timeout")
     remove(state, element, "keep-alive timeout")
-    if association is not None:
-        state.actions.append(Abort(ASAP, association, "keep-alive timeout"))
 
 
 def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, now: float) -> None:

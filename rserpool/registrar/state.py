@@ -12,7 +12,7 @@ from random import Random
 
 from rserpool.handlespace import Element, Handlespace, TimerQueue
 from rserpool.handlespace.space import Position
-from rserpool.registrar.actions import ASAP, ENRP, Action, Send, SendTo
+from rserpool.registrar.actions import ASAP, ENRP, Abort, Action, Send, SendTo
 from rserpool.registrar.config import UDP_PORT, RegistrarConfig, StaticPeer
 from rserpool.registrar.limits import RateLimit
 from rserpool.registrar.statistics import Statistics
@@ -233,6 +233,15 @@ class State:
             self.actions.append(Send(ENRP, peer.link.association, data))
         elif peer.addresses:
             self.actions.append(SendTo(ENRP, peer.addresses, peer.port, peer.udp_port, data))
+
+    def abort_element(self, element: Element, reason: str) -> None:
+        """Abort the association that an element registered by, or any that there is with its ASAP transport."""
+        association = element.connection
+        if association is None:
+            link = self.find_link(element.record.asap_transport)
+            association = link.association if link is not None else None
+        if association is not None:
+            self.actions.append(Abort(ASAP, association, reason))
 
     def send_element(self, element: Element, data: bytes) -> None:
         """Send to a pool element, over the association that it registered by, else to its ASAP transport."""

@@ -76,7 +76,7 @@ def take(state: State, link: Link, handle: bytes, record: PoolElement, now: floa
         log.warning("Cannot take over %s/$%08x from a peer: %s", handle, record.identifier, refused)
         state.drop("incompatible pool element of a peer")
         return None
-    if connection is None:
+    if connection is None and element not in state.keepalive_timeouts:
         state.forget_timers(element)
     return element
 
@@ -116,5 +116,8 @@ def _delete(state: State, message: enrp.HandleUpdate) -> None:
     if element.connection is not None:
         # It was registered here as well. If this is its home after all, it answers, and is made to register.
         state.send_element(element, keepalive(state, element, False))
+    elif element in state.keepalive_timeouts:
+        # We have just taken it over, and it may have followed: then it must look again.
+        state.abort_element(element, "not registered")
     state.forget_timers(element)
     state.handlespace.remove(element)

@@ -246,3 +246,17 @@ def test_an_element_that_moved_is_not_removed_for_its_silence(kit):
     add(kit, 1, OTHER, 51)
     alive(kit, 11, OTHER)
     assert kit.space.find(POOL, 1).connection is None and kit.aborted() == []
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_an_element_claimed_while_our_takeover_reaches_it_is_not_left_alone(kit, removed):
+    """Regression: claimed by another before its answer, which was lost: nobody told it that it was nowhere."""
+    kit.run(10.1)
+    kit.meet(OTHER, 51, "10.0.0.51")
+    kit.up(1, address="10.0.1.1")
+    add(kit, 1, OTHER, 51)
+    if removed:
+        kit.enrp(51, enrp.HandleUpdate(OTHER, 0, 1, POOL, element(1, "10.0.1.1", home=OTHER, asap_transport=True)))
+    else:
+        kit.run(5.1)
+    assert kit.aborted() == [1]
