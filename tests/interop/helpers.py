@@ -118,7 +118,9 @@ def run_with_guest(
 
 
 def _run(line: list[str], timeout: float, env: dict[str, str] | None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": os.environ.get("PATH", "") + SBIN, **(env or {})}
+    # A guest and its wire reach nobody, so announces may go by all their interfaces.
+    apart = {"PATH": os.environ.get("PATH", "") + SBIN, "RSERPOOL_INTERFACES": ""}
+    environment = {**os.environ, **apart, **(env or {})}
     process = subprocess.Popen(
         line,
         stdin=subprocess.DEVNULL,

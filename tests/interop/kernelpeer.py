@@ -46,7 +46,8 @@ DEFAULTS = {
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)
+    sys.stdout.write(" ".join(map(str, words)) + "\n")  # one write: two threads speak
+    sys.stdout.flush()
 
 
 def sockaddr(address: str, port: int) -> bytes:
