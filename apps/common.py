@@ -16,7 +16,18 @@ from pysocketapi.transport import HUBS, KINDS, Transport, resolve_transport, set
 from . import logs
 from .options import Group, Option, Program, Values, command_line, fail
 from .runtime import go_to_background, run
-from .values import address, address_or, choice, identifier, integer, milliseconds, switch, text, tls_files
+from .values import (
+    address,
+    address_or,
+    choice,
+    identifier,
+    integer,
+    milliseconds,
+    registrar,
+    switch,
+    text,
+    tls_files,
+)
 
 ASAP_PORT = 3863
 CSP_PORT = 2960
@@ -70,8 +81,8 @@ CSP = Group(
 LIBRARY = Group(
     "Registrars",
     (
-        Option("registrar", "a registrar to use; several addresses of one with commas",
-               address(ASAP_PORT, need_port=True), metavar="ADDRESS:PORT[/UDP]", repeat=True),
+        Option("registrar", "a registrar to use; several addresses of one with commas; tcp: for pool users "
+               "without SCTP", registrar(ASAP_PORT), metavar="[tcp:]ADDRESS:PORT[/UDP]", repeat=True),
         Option("asapannounce", "listen to announces of registrars: auto, off, or another group",
                address_or(ASAP_PORT, "auto", "off"), "auto", "auto|off|GROUP[:PORT]"),
         Option("registrarannouncetimeout", "an announced registrar is forgotten after", milliseconds(1, SLOWEST),

@@ -19,7 +19,7 @@ def settings_of(values: Values, identifier: int = 0) -> Settings:
     Raises ValueError for a bad CSP_SERVER or CSP_INTERVAL.
     """
     settings = Settings(transport=transport_of(values))
-    settings.registrars = [StaticRegistrar(r.addresses, r.port, r.udp_port) for r in values.registrar]
+    settings.registrars = [StaticRegistrar(r.addresses, r.port, r.udp_port, r.tcp) for r in values.registrar]
     if values.asapannounce == "off":
         settings.announce = None
     elif values.asapannounce != "auto":

@@ -65,6 +65,8 @@ PROGRAM = Program(
                        "auto|ADDRESS[:PORT]"),
                 Option("enrp", "where other registrars connect to", address_or(0, "auto"), "auto",
                        "auto|ADDRESS[:PORT]"),
+                Option("asaptcp", "where pool users without SCTP may connect to by TCP", address(ASAP_ANNOUNCE[1]),
+                       metavar="ADDRESS[:PORT]", shown="off"),
                 Option("asapannounce", "where to announce this registrar", address_or(ASAP_ANNOUNCE[1], *_WORDS),
                        "auto", "auto|off|GROUP[:PORT]", shown=f"auto: {ASAP_ANNOUNCE[0]}:{ASAP_ANNOUNCE[1]}"),
                 Option("enrpannounce", "where registrars find each other", address_or(ENRP_ANNOUNCE[1], *_WORDS),
@@ -192,6 +194,8 @@ def config_of(values: Values) -> RegistrarConfig:
     config.enrp_addresses, config.enrp_port = _endpoint(values.enrp, values.disable_ipv6)
     config.asap_announce = _group(values.asapannounce, ASAP_ANNOUNCE)
     config.enrp_announce = _group(values.enrpannounce, ENRP_ANNOUNCE)
+    if values.asaptcp is not None:
+        config.asap_tcp = values.asaptcp.addresses[0], values.asaptcp.port or ASAP_ANNOUNCE[1]
     if values.status is not None:
         config.status_address = values.status.addresses[0], values.status.port
     config.tls = values.tls

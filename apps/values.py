@@ -136,6 +136,7 @@ class Address:
     addresses: tuple[str, ...]
     port: int
     udp_port: int | None = None
+    tcp: bool = False
 
 
 def _port(value: str, name: str) -> int:
@@ -265,3 +266,17 @@ def tls_files(value: str) -> Tls:
     from rserpool.security.contexts import parse  # it needs `cryptography`, which takes its time to import
 
     return parse(value)
+
+
+def registrar(default_port: int) -> Callable[[str], Address]:
+    """A registrar for `-registrar=`: an endpoint, or with ``tcp:`` in front one that is reached by TCP."""
+    by_sctp, by_tcp = address(default_port, need_port=True), address(default_port)
+
+    def convert(value: str) -> Address:
+        rest = value.removeprefix("tcp:")
+        if rest == value:
+            return by_sctp(value)
+        found = by_tcp(rest)
+        return Address(found.addresses, found.port or default_port, tcp=True)
+
+    return convert

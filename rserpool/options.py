@@ -147,10 +147,12 @@ def policy_text(policy: Policy) -> str:
 
 
 def _registrar(settings: Settings, text: str) -> None:
-    hosts, port, udp_port = addresses(text)
+    rest = text.removeprefix("tcp:")
+    tcp = rest != text
+    hosts, port, udp_port = addresses(rest, asap.PORT if tcp else 0)
     if not port:
         raise ValueError(f"registrar {text!r} needs a port, as in {text.partition(',')[0]}:{asap.PORT}")
-    settings.registrars.insert(0, StaticRegistrar(hosts, port, udp_port))
+    settings.registrars.insert(0, StaticRegistrar(hosts, port, udp_port, tcp))
 
 
 def _announce(settings: Settings, text: str) -> None:
@@ -201,8 +203,8 @@ def _count(name: str) -> Callable[[Settings, str], None]:
 OPTIONS: tuple[Option, ...] = (
     Option(
         "registrar",
-        "HOST:PORT[,...]",
-        "a registrar, with all its addresses; may be repeated",
+        "[tcp:]HOST:PORT[,...]",
+        "a registrar, with all its addresses; may be repeated; tcp: for pool users without SCTP",
         "none",
         _registrar,
     ),

@@ -20,11 +20,15 @@ CSP_MIN_INTERVAL = 0.25
 
 @dataclass(frozen=True, slots=True)
 class StaticRegistrar:
-    """A registrar that is known beforehand. ``udp_port``: of SCTP over UDP (RFC 6951), None: 9899."""
+    """A registrar that is known beforehand. ``udp_port``: of SCTP over UDP (RFC 6951), None: 9899.
+
+    ``tcp``: it is reached by TCP, which only pool users may (RFC 5352 section 2).
+    """
 
     addresses: tuple[str, ...]
     port: int
     udp_port: int | None = None
+    tcp: bool = False
 
 
 @dataclass(slots=True)
@@ -53,5 +57,7 @@ class Settings:
         for name in ("connect_trials", "request_trials"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.tls is not None and any(registrar.tcp for registrar in self.registrars):
+            raise ValueError("TLS protects SCTP only: no registrar can be used by TCP")
         if self.csp_interval < 0:
             raise ValueError("csp_interval must not be negative")

@@ -21,6 +21,7 @@ from pysocketapi.notifications import AssocChange, ShutdownEvent
 from rserpool.asap.cache import Cache
 from rserpool.asap.registrars import Known, RegistrarTable
 from rserpool.asap.requests import RESPONSES, Request, RequestQueue
+from rserpool.asap.tcp import TcpConnections
 from rserpool.errors import NoRegistrar, RSerPoolError, error_of
 from rserpool.multicast import Receiver, all_interfaces, host_addresses, interfaces
 from rserpool.scopes import is_local
@@ -82,6 +83,7 @@ class AsapClient:
         self._incoming: set[int] = set()  # associations that others, or our own hunt, have set up
         self._partial: dict[int, bytes] = {}
         self._endpoint: SctpEndpoint | SecureEndpoint | None = None
+        self._tcp = TcpConnections(lambda _: None, self._message, self._gone)
         self._receiver: Receiver | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hunting: asyncio.Task[None] | None = None
@@ -129,6 +131,7 @@ class AsapClient:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tcp.close()
         if endpoint is None:
             return
         closing = asyncio.ensure_future(endpoint.close())
@@ -204,6 +207,7 @@ class AsapClient:
     def add_element(self, handle: bytes, identifier: int, moved: Callable[[], None]) -> None:
         """Answer keep-alives for an element; ``moved`` is called when another registrar has to be told of it."""
         self._elements[(handle, identifier)] = moved
+        self._need_sctp()
         self._want()
 
     def remove_element(self, handle: bytes, identifier: int) -> None:
@@ -245,6 +249,8 @@ class AsapClient:
             request.failed(causes.NOT_INITIALIZED)
             return
         self._requests.add(request)
+        if request.response is asap.RegistrationResponse:
+            self._need_sctp()
         self._want()
         self._pump()
 
@@ -252,8 +258,8 @@ class AsapClient:
 
     def _pump(self) -> None:
         """Send what is queued; all of it, without waiting for answers."""
-        link, endpoint = self.registrar, self._endpoint
-        if link is None or endpoint is None:
+        link = self.registrar
+        if link is None:
             return
         now = time.monotonic()
         while (request := self._requests.next()) is not None:
@@ -264,7 +270,7 @@ class AsapClient:
                 self._requests.drop_next(getattr(error, "cause", causes.INVALID_VALUE))
                 continue
             try:
-                sent = endpoint.send_nowait(data, link.association, ppid=asap.PPID)
+                sent = self._transmit(data, link.association)
             except OSError:
                 self._lost(link.association, causes.NO_REGISTRAR)
                 return
@@ -274,6 +280,14 @@ class AsapClient:
             self._stuck = 0.0
             self._requests.sent(now)
         self._set_timer()
+
+    def _transmit(self, data: bytes, association: int) -> bool:
+        """Send without waiting; False if there is no room. Raises OSError if the association is gone."""
+        if association < 0:
+            return self._tcp.send_nowait(data, association)
+        if self._endpoint is None:
+            raise OSError("closed")
+        return self._endpoint.send_nowait(data, association, ppid=asap.PPID)
 
     def _wait_for_room(self, now: float) -> None:
         self._stuck = self._stuck or now
@@ -366,12 +380,12 @@ class AsapClient:
         elif self.registrar is not None and self._is_current(association):
             self.registrar.identifier = message.registrar
         link = self.registrar
-        if link is None or self._endpoint is None:
+        if link is None:
             return
         for identifier in mine:
             ack = asap.encode(asap.EndpointKeepAliveAck(message.handle, identifier))
             try:
-                self._endpoint.send_nowait(ack, link.association, ppid=asap.PPID)
+                self._transmit(ack, link.association)
             except OSError:
                 self._lost(link.association, causes.NO_REGISTRAR)
                 return
@@ -412,11 +426,12 @@ class AsapClient:
         end = time.monotonic() + settings.connect_timeout
         try:
             while self.registrar is None:
-                if self._incoming:
-                    self._use(self.rng.choice(sorted(self._incoming)), 0, told=False)
+                if usable := self._usable():
+                    self._use(self.rng.choice(usable), 0, told=False)
                     break
                 now = time.monotonic()
-                for known in self._table.candidates(now, {id(k) for k in trying.values()}):
+                tcp = not self._sctp_only()
+                for known in self._table.candidates(now, {id(k) for k in trying.values()}, tcp):
                     if len(trying) < SIMULTANEOUS:
                         trying[self._loop.create_task(self._connect(known))] = known
                 if not trying and now >= end:
@@ -439,7 +454,7 @@ class AsapClient:
                     if task.exception() is not None:
                         known.not_before = time.monotonic() + RETRY
                         log.info("Registrar %s port %d: %s", known.addresses[0], known.port, task.exception())
-                    elif self.registrar is None and task.result() in self._incoming:
+                    elif self.registrar is None and task.result() in self._usable():
                         self._use(task.result(), known.identifier, told=False)
                     elif not self._is_current(task.result()):
                         self._shutdown(task.result())
@@ -466,9 +481,13 @@ class AsapClient:
         endpoint = self._endpoint
         if endpoint is None:
             raise OSError("closed")
-        association = await endpoint.connect(
-            known.addresses, known.port, remote_udp_port=known.udp_port, timeout=self.settings.connect_timeout
-        )
+        timeout = self.settings.connect_timeout
+        if known.tcp:
+            association = await self._tcp.connect(known.addresses, known.port, timeout)
+        else:
+            association = await endpoint.connect(
+                known.addresses, known.port, remote_udp_port=known.udp_port, timeout=timeout
+            )
         self._incoming.add(association)
         return association
 
@@ -478,8 +497,7 @@ class AsapClient:
         if endpoint is None:
             return
         try:
-            addresses = tuple(endpoint.peer_addresses(association))
-            port = endpoint.peer_port(association)
+            addresses, port = self._peer(endpoint, association)
         except OSError:
             self._incoming.discard(association)
             return
@@ -494,6 +512,30 @@ class AsapClient:
                 moved()
         self._pump()
 
+    def _peer(self, endpoint: SctpEndpoint | SecureEndpoint, association: int) -> tuple[tuple[str, ...], int]:
+        if association < 0:
+            address, port = self._tcp.peer(association)
+            return (address,), port
+        return tuple(endpoint.peer_addresses(association)), endpoint.peer_port(association)
+
+    def _sctp_only(self) -> bool:
+        """Whether there is something that TCP is not for: registrations (RFC 5352 section 2)."""
+        return bool(self._elements) or self._requests.registering()
+
+    def _usable(self) -> list[int]:
+        """The associations that are up and would do."""
+        return sorted(a for a in self._incoming if a > 0 or not self._sctp_only())
+
+    def _need_sctp(self) -> None:
+        link = self.registrar
+        if link is not None and link.association < 0:
+            log.info("Leaving the registrar that is reached by TCP: pool elements need SCTP")
+            self._shutdown(link.association)
+            self._lost(link.association, causes.NO_REGISTRAR)
+
+    def _gone(self, association: int) -> None:
+        self._lost(association, causes.NO_REGISTRAR)
+
     def _drop_registrar(self, why: str, cause: int) -> None:
         link = self.registrar
         if link is not None:
@@ -502,7 +544,9 @@ class AsapClient:
             self._lost(link.association, cause)
 
     def _abort(self, association: int) -> None:
-        if self._endpoint is not None:
+        if association < 0:
+            self._tcp.end(association, abort=True)
+        elif self._endpoint is not None:
             try:
                 self._endpoint.abort(association)
             except OSError:
@@ -511,7 +555,9 @@ class AsapClient:
 
     def _shutdown(self, association: int) -> None:
         self._incoming.discard(association)
-        if self._endpoint is not None:
+        if association < 0:
+            self._tcp.end(association)
+        elif self._endpoint is not None:
             try:
                 self._endpoint.shutdown(association)
             except OSError:

@@ -25,13 +25,14 @@ class Known:
     udp_port: int | None = None
     expires: float | None = None
     not_before: float = 0.0  # when it may be tried again
+    tcp: bool = False
 
 
 class RegistrarTable:
     """``lifetime``: seconds for which an announce is believed."""
 
     def __init__(self, statics: Iterable[StaticRegistrar], lifetime: float, rng: Random) -> None:
-        self._statics = [Known(0, s.addresses, s.port, s.udp_port) for s in statics]
+        self._statics = [Known(0, s.addresses, s.port, s.udp_port, tcp=s.tcp) for s in statics]
         self._announced: dict[int, Known] = {}
         self._lifetime = lifetime
         self._rng = rng
@@ -62,13 +63,16 @@ class RegistrarTable:
         for identifier in [i for i, k in self._announced.items() if k.expires is not None and k.expires <= now]:
             del self._announced[identifier]
 
-    def candidates(self, now: float, without: Collection[int] = ()) -> list[Known]:
-        """Return whom to try, in turn from a random one on; ``without``: ids of objects that are being tried."""
+    def candidates(self, now: float, without: Collection[int] = (), tcp: bool = True) -> list[Known]:
+        """Return whom to try, in turn from a random one on; ``without``: ids of objects that are being tried.
+
+        ``tcp`` False: only those that are reached by SCTP.
+        """
         self.purge(now)
         found = [
             known
             for known in (*self._announced.values(), *self._statics)
-            if known.not_before <= now and id(known) not in without
+            if known.not_before <= now and id(known) not in without and (tcp or not known.tcp)
         ]
         if found:
             start = self._rng.randrange(len(found))

@@ -117,6 +117,12 @@ class RequestQueue:
             if not request.cancelled:
                 request.failed(cause)
 
+    def registering(self) -> bool:
+        """Whether there is a registration among what is queued."""
+        return any(
+            r.response is asap.RegistrationResponse and not r.cancelled for r in (*self._waiting, *self._sent)
+        )
+
     def deadline(self) -> float | None:
         """When the oldest answer is overdue."""
         return self._sent[0].deadline if self._sent else None

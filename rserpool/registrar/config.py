@@ -41,6 +41,7 @@ class RegistrarConfig:
     asap_port: int = 0  # 0: random in 10000..59999
     enrp_addresses: tuple[str, ...] = ()
     enrp_port: int = 0
+    asap_tcp: tuple[str | None, int] | None = None  # pool users by TCP: address (None: any) and port; None: none
     asap_announce: tuple[str, int] | None = ASAP_ANNOUNCE
     enrp_announce: tuple[str, int] | None = ENRP_ANNOUNCE
     peers: tuple[StaticPeer, ...] = ()
@@ -86,6 +87,8 @@ class RegistrarConfig:
                 raise ValueError(f"{name} must be in {low:g}..{high:g}, not {value:g}")
         if self.tls is not None and not self.tls.certified:
             raise ValueError("tls needs a certificate of the registrar's own and its key")
+        if self.tls is not None and self.asap_tcp is not None:
+            raise ValueError("tls protects SCTP only: asap_tcp must be off")
         if self.min_address_scope not in SCOPES:
             raise ValueError(f"min_address_scope must be one of {', '.join(SCOPES)}")
 

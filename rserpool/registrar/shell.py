@@ -24,6 +24,7 @@ from rserpool.registrar.core import Registrar
 from rserpool.registrar.files import Recorder
 from rserpool.registrar.state import Host, log
 from rserpool.registrar.status import StatusServer, serve_status
+from rserpool.registrar.tcp import TcpUsers
 from rserpool.security.endpoint import SecureEndpoint, Side
 
 PPID = {ASAP: 11, ENRP: 12}
@@ -84,6 +85,7 @@ class RegistrarShell:
         self._scanned = 0.0
         self._closed = False
         self.status: StatusServer | None = None
+        self.tcp: TcpUsers | None = None
         self._sampling: asyncio.TimerHandle | None = None
         self._recorder = Recorder(config)
         self._scan(time.monotonic())
@@ -110,6 +112,8 @@ class RegistrarShell:
         self._closed = True
         if self.status is not None:
             await self.status.close()
+        if self.tcp is not None:
+            await self.tcp.close()
         for timer in (self._timer, self._sampling):
             if timer is not None:
                 timer.cancel()
@@ -217,6 +221,10 @@ class RegistrarShell:
 
     # Going out
 
+    def turn(self) -> None:
+        """Carry out what the core wants, after something came in by another way than the endpoints."""
+        self._turn()
+
     def _turn(self) -> None:
         """Carry out what the core wants, and set the clock."""
         if self._closed:
@@ -266,6 +274,9 @@ class RegistrarShell:
             self._multicast(channel, action)
 
     def _send(self, channel: Channel, association: int, data: bytes) -> None:
+        if association < 0 and self.tcp is not None:
+            self.tcp.send(association, data)
+            return
         queue = channel.waiting.get(association)
         if queue is not None:
             queue.append(data)
@@ -320,6 +331,9 @@ class RegistrarShell:
             self.registrar.state.drop("unreachable")
 
     def _abort(self, channel: Channel, association: int, reason: str) -> None:
+        if association < 0 and self.tcp is not None:
+            self.tcp.abort(association)
+            return
         try:
             channel.endpoint.abort(association, reason.encode())
         except OSError:
@@ -378,6 +392,12 @@ async def open_registrar(
         await _close(asap)
         raise
     shell = RegistrarShell(config, asap, enrp, receiver, rng)
+    if config.asap_tcp is not None:
+        try:
+            shell.tcp = await serve_tcp(shell, config.asap_tcp)
+        except BaseException:
+            await shell.close()
+            raise
     if config.status_address is not None:
         try:
             shell.status = await serve_status(shell.registrar.state, *config.status_address, time.monotonic)
@@ -385,6 +405,13 @@ async def open_registrar(
             await shell.close()
             raise
     return shell
+
+
+async def serve_tcp(shell: RegistrarShell, where: tuple[str | None, int]) -> TcpUsers:
+    """Accept pool users by TCP. Raises OSError."""
+    users = TcpUsers(shell.registrar, shell.turn, shell.config.autoclose)
+    await users.listen(*where)
+    return users
 
 
 async def _close(channel: Channel) -> None:

@@ -22,6 +22,7 @@ def test_registrars():
         StaticRegistrar(("2001:db8::1",), 4000, 9900),
         StaticRegistrar(("10.0.0.1", "10.0.1.1"), 3863, None),
     ]
+    assert taken("-registrar=tcp:10.0.0.1").registrars == [StaticRegistrar(("10.0.0.1",), 3863, tcp=True)]
     assert taken("-registrar=localhost!17").registrars[0].port == 17
 
 
