@@ -135,7 +135,12 @@ class ThreadDriver:
 
     def wait(self, ready: Callable[[], bool], timeout: float | None, channel: UserChannel) -> bool:
         """See `pumps.Driver`."""
-        return self._wait(ready, timeout, channel)
+        try:
+            return self._wait(ready, timeout, channel)
+        except BaseException:  # a signal handler may raise anything, and the others must not sleep on
+            if not self._led:
+                self._hand_over()
+            raise
 
     def _wait(self, ready: Callable[[], bool], timeout: float | None, channel: UserChannel | None) -> bool:
         end = _NEVER if timeout is None else self._stack.now() + timeout

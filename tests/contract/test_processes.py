@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -167,6 +168,26 @@ def test_a_receive_that_another_thread_closes_ends(make4):
     thread.start()
     client.close()  # closing one's own descriptor under a reader is undefined on kernels; the peer's end is not
     assert ended.wait(20)
+
+
+def test_a_signal_that_ends_one_receive_leaves_the_others_awake(make4):
+    """Regression: a leader that was interrupted did not hand over."""
+    pairs = [make4.pair(), make4.pair()]
+    got = []
+    follower = threading.Thread(target=lambda: got.append(pairs[1][1].recv(10)))
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(3):
+            if not follower.is_alive() and not got:
+                follower.start()
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                pairs[0][1].recv(10)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    pairs[1][0].send(b"awake")
+    follower.join(20)
+    assert got == [b"awake"]
 
 
 def test_an_echo_in_another_process(make4):
