@@ -48,6 +48,7 @@ class PoolElement:
         control_channel: bool = True,
         daemon: bool = False,
         options: SocketOptions | None = None,
+        service: Transport | None = None,
     ) -> None:
         if not 0 <= identifier <= 0xFFFFFFFF:
             raise ValueError("a pool element identifier has 32 bits")
@@ -60,7 +61,8 @@ class PoolElement:
         self.control_channel = control_channel
         self.sessions: list[PeerSession] = []
         self.registered = False
-        self.port = 0
+        self.port = service.port if service is not None else 0
+        self._service = service
         self._addresses = tuple(addresses)
         self._port = port
         self._interval = interval
@@ -98,6 +100,17 @@ class PoolElement:
 
     async def listen(self) -> None:
         """Bind and listen only; `register` may follow. Raises OSError."""
+        self._member = True
+        self.library.elements.append(self)
+        if self._service is not None:
+            return
+        try:
+            await self._listen()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _listen(self) -> None:
         self._server = await start_server(
             self._accepted,
             self._addresses or None,
@@ -106,8 +119,6 @@ class PoolElement:
             options=self._options,
         )
         self.port = self._server.port
-        self._member = True
-        self.library.elements.append(self)
 
     def rename(self, handle: Handle, policy: Policy, interval: float, *, daemon: bool = False) -> None:
         """Give an element that is not registered another pool and other values. ValueError, RuntimeError."""
@@ -218,6 +229,8 @@ class PoolElement:
         return self._bound()
 
     def _bound(self) -> tuple[str, ...]:
+        if self._service is not None:
+            return self._service.addresses
         bound = self._server.addresses if self._server is not None else []
         specific = tuple(a for a in bound if not ip_address(a).is_unspecified)
         if specific:
@@ -232,7 +245,10 @@ class PoolElement:
         addresses = usable(self._bound(), local)[:MAX_ADDRESSES]
         if not addresses:
             raise RSerPoolError(causes.NO_USABLE_USER_ADDRESSES)
-        transport = Transport(SCTP, self.port, addresses, self.control_channel)
+        if self._service is not None:
+            transport = replace(self._service, addresses=addresses)
+        else:
+            transport = Transport(SCTP, self.port, addresses, self.control_channel)
         home = self.library.registrar.identifier if self.library.registrar is not None else 0
         return Record(
             self.identifier,

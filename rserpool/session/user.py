@@ -150,7 +150,8 @@ class Session:
         except (OSError, RSerPoolError) as error:
             log.info("Cannot connect to pool element $%08x: %s", element.identifier, error)
             self._failure = error
-            self.library.asap.report_unreachable(self.handle, element.identifier)
+            if isinstance(error, OSError):
+                self.library.asap.report_unreachable(self.handle, element.identifier)
             await self._pause(began)
             return False
         if self._closed:

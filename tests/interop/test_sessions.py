@@ -18,7 +18,7 @@ from rserpool.registrar.shell import open_registrar
 from rserpool.session import CookieEcho, Data, Failover, Library, PoolElement, Session
 from rserpool.settings import Settings, StaticRegistrar
 from rserpool.wire import asap, causes, csp, policies
-from rserpool.wire.types import SCTP, Policy
+from rserpool.wire.types import SCTP, TCP, UDP, Policy
 from rserpool.wire.types import PoolElement as Record
 from rserpool.wire.types import Transport as Where
 
@@ -615,3 +615,29 @@ async def test_a_registrar_by_tcp_that_ends_is_left():
             await until(lambda: user.registrar is None)
             with pytest.raises(NoRegistrar):
                 await user.resolve("P")
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP, SCTP])
+def test_servers_that_exist_already_are_registered(protocol):
+    """A "mapped" service: found by its pool handle, connected to by the pool user itself."""
+
+    @run
+    async def test():
+        t = Transport("userland", udp_port=0)
+        async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
+            service = Where(protocol, 8080, ("127.0.0.1",))
+            async with PoolElement(library, "Web", service=service) as element:
+                assert (element.port, element.addresses) == (8080, ("127.0.0.1",))
+                (record,) = await library.resolve("Web")
+                assert record.user_transport == service
+                if protocol != SCTP:
+                    session = Session(library, "Web", retry_delay=0.01)
+                    with pytest.raises(RSerPoolError) as caught:
+                        await session.connect(patient=False)
+                    assert caught.value.cause == causes.WRONG_PROTOCOL
+                    session.close()
+                    assert await library.resolve("Web")  # it was not reported as unreachable
+            with pytest.raises(UnknownPool):
+                await library.resolve("Web")
+
+    test()
