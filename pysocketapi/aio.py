@@ -158,6 +158,11 @@ class SctpServer:
         return [host for host, _ in self._channel.local_addresses()]
 
     @property
+    def udp_port(self) -> int:
+        """The local UDP port of the encapsulation (RFC 6951); 9899 also where the kernel has none."""
+        return self._channel.udp_port()
+
+    @property
     def sockets(self) -> tuple[SctpServer, ...]:
         """Itself, for programs that ask an asyncio server's sockets for their names."""
         return () if self._closed else (self,)

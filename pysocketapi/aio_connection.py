@@ -179,6 +179,11 @@ class SctpConnection:
         """The local SCTP port."""
         return self._channel.local_addresses()[0][1]
 
+    @property
+    def udp_port(self) -> int:
+        """The local UDP port of the encapsulation (RFC 6951); 9899 also where the kernel has none."""
+        return self._channel.udp_port()
+
     def status(self) -> s.Status:
         """Return the association's status (RFC 6458 section 8.2.1)."""
         status: s.Status = self._channel.getopt(c.SCTP_STATUS)

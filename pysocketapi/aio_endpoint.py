@@ -264,9 +264,8 @@ class SctpEndpoint:
 
     @property
     def udp_port(self) -> int:
-        """The local UDP port of SCTP over UDP (RFC 6951); kernel SCTP: the well-known 9899."""
-        pump = getattr(self._channel, "pump", None)
-        return int(pump.stack.udp_port) if pump is not None else 9899
+        """The local UDP port of the encapsulation (RFC 6951); 9899 also where the kernel has none."""
+        return self._channel.udp_port()
 
     @property
     def addresses(self) -> list[str]:

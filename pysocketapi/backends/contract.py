@@ -123,6 +123,9 @@ class Channel(Protocol):
     def local_addresses(self, assoc_id: int = 0) -> list[Address]:
         """Return the local addresses; one of the wildcards if all are bound."""
 
+    def udp_port(self) -> int:
+        """Return the local UDP port of the encapsulation (RFC 6951); 9899 where the kernel has none."""
+
     def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
         """Block until readable or writable; False when the time (seconds, None: no end) is over.
 

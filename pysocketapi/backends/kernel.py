@@ -17,6 +17,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from .. import constants as c
@@ -462,6 +463,13 @@ class KernelChannel:
         return self._addresses(_LOCAL_ADDRS, assoc_id)
 
     # -- waiting -----------------------------------------------------------------------------------------------
+
+    def udp_port(self) -> int:
+        """See contract."""
+        try:
+            return int(Path("/proc/sys/net/sctp/udp_port").read_text()) or 9899
+        except (OSError, ValueError):
+            return 9899
 
     def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
         """See contract."""

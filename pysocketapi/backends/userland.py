@@ -595,6 +595,10 @@ class UserChannel:
 
     # -- waiting -----------------------------------------------------------------------------------------------
 
+    def udp_port(self) -> int:
+        """See contract."""
+        return self.pump.stack.udp_port
+
     def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
         """See contract."""
         with self.pump.lock:

@@ -114,6 +114,7 @@ def test_ports_and_addresses(run):
             assert connection.peer_port == server.port and connection.local_port > 0
             assert HOST in connection.peer_addresses
             assert connection.status().state == c.SCTP_ESTABLISHED
+            assert connection.udp_port == server.udp_port == (TRANSPORT.udp_port or 9899)
 
     run(case())
 
