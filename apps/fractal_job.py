@@ -14,9 +14,9 @@ from rserpool.session import Library, Session
 from .fractal_picture import FAILOVER_MARK, RUN_MARK, SESSION_MARK, Part, Picture, split
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Marks:
-    """What changes the colours: failovers, sessions."""
+    """What changes the colours of points to come: failovers, sessions."""
 
     failovers: bool = True
     sessions: bool = True
@@ -37,7 +37,7 @@ class Job:
         self.ended: float | None = None
         self.log: list[str] = []  # sentences about failures
         self.served: Counter[int] = Counter()  # points by pool element
-        self._marks = marks
+        self.marks = marks
         self._sessions = {}
         for part in parts:
             self._sessions[part.number] = self._drawing(part, timeouts)
@@ -45,9 +45,9 @@ class Job:
     def _drawing(self, part: Part, timeouts: Timeouts) -> Drawing:
         def take(offset: int, points: tuple[int, ...]) -> None:
             used = self._sessions[part.number].elements
-            mark = RUN_MARK * self.number if self._marks.failovers else 0
-            mark += FAILOVER_MARK * len(used) if self._marks.failovers else 0
-            mark += SESSION_MARK * part.number if self._marks.sessions else 0
+            mark = RUN_MARK * self.number if self.marks.failovers else 0
+            mark += FAILOVER_MARK * len(used) if self.marks.failovers else 0
+            mark += SESSION_MARK * part.number if self.marks.sessions else 0
             self.picture.put(part, offset, points, mark)
             self.served[used[-1]] += len(points)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -17,15 +18,35 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from .fractal_job import Job
+from .fractal_job import Job, Marks
 from .fractal_picture import PALETTE, Picture
 
 FOOT = 4  # lines below the picture
+FRAME = 0.1  # seconds between pictures
 PLAIN_INTERVAL = 1.0  # seconds between lines on progress
 
 
+@dataclass(slots=True)
+class Wishes:
+    """How images are to be drawn, and what the user of a window wants next."""
+
+    size: tuple[int, int]
+    sessions: int
+    marks: Marks
+    again: bool = False  # draw the image again, as the size or number of sessions are new
+    next: bool = False
+    quit: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether the image at hand is not wanted any more."""
+        return self.again or self.next or self.quit
+
+
 class View(Protocol):
-    """What shows images."""
+    """What shows images; ``frame``: seconds from one `update` to the next."""
+
+    frame: float
 
     def start(self) -> None:
         """Begin."""
@@ -125,10 +146,13 @@ class Screen:
 class TerminalView:
     """The image, redrawn in place."""
 
+    frame = FRAME
+
     def __init__(self, console: Console, caption: str) -> None:
         self._console = console
         self._caption = caption
         self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._last: Job | None = None
 
     def start(self) -> None:
         """Begin to draw."""
@@ -147,13 +171,14 @@ class TerminalView:
     def stop(self) -> None:
         """Leave the last complete image on the screen."""
         self._live.stop()
-        job = getattr(self, "_last", None)
-        if job is not None:
-            self._console.print(Screen(job, "", self._caption))
+        if self._last is not None:
+            self._console.print(Screen(self._last, "", self._caption))
 
 
 class PlainView:
     """Lines, for logs and pipes."""
+
+    frame = FRAME
 
     def __init__(self, console: Console) -> None:
         self._file = console.file

@@ -1,14 +1,16 @@
 """fractalpooluser: draws fractal images over sessions with the servers of a pool, whatever becomes of these.
 
-Shows them in the terminal and saves them as PNG. What a session does is in `rserpool.services.fractal_client`,
-what an image is in `fractal_job`.
+Shows them in a window or in the terminal and saves them as PNG. What a session does is in
+`rserpool.services.fractal_client`, what an image is in `fractal_job`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +24,12 @@ from rserpool.session import Library
 from . import fractal_files
 from .common import SHARED, launch, parse_command_line
 from .fractal_job import Job, Marks
-from .fractal_view import View, view_of
+from .fractal_view import View, Wishes, view_of
 from .library import no_element, no_registrar, settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values, fail
-from .values import identifier, integer, milliseconds, pool_handle, seconds, text
+from .values import choice, identifier, integer, milliseconds, pool_handle, seconds, text
 
-FRAME = 0.1  # seconds between pictures
 PATIENCE = 2.0  # seconds without a server until that is told
 
 PROGRAM = Program(
@@ -69,7 +70,10 @@ PROGRAM = Program(
                 Option("nosessions", "all have the same", dest="nosessions", value=True),
                 Option("png", "save the image to this file", text, metavar="FILE"),
                 Option("imagestorageprefix", "save all images to PREFIX and a number", text, metavar="PREFIX"),
-                Option("plain", "plain lines instead of pictures"),
+                Option("display", "show images in a window (extra gui), in the terminal, or as plain lines; auto: "
+                       "what there is", choice("auto", "window", "terminal", "plain"), "auto",
+                       "auto|window|terminal|plain"),
+                Option("plain", "the same as -display=plain"),
             ),
         ),
         *SHARED,
@@ -84,29 +88,27 @@ PROGRAM = Program(
 class Images:
     """Which image is next: that of one file, or one of a folder at random."""
 
-    def __init__(self, files: list[Path], size: tuple[int, int], seed: int | None) -> None:
+    def __init__(self, files: list[Path], seed: int | None) -> None:
         self._files = files
-        self._size = size
         self._random = random.Random(seed)
         self._last: Path | None = None
 
     def next(self) -> tuple[str, fractal.Parameter, str]:
         """Return name, parameters and a warning or ""; the default image where no file can be used."""
-        width, height = self._size
-        choice = [f for f in self._files if f != self._last] or self._files
+        candidates = [f for f in self._files if f != self._last] or self._files
         warnings = []
-        while choice:
-            path = self._random.choice(choice)
+        while candidates:
+            path = self._random.choice(candidates)
             try:
                 found, warning = fractal_files.read(path)
             except (OSError, ValueError) as error:
                 warnings.append(str(error))
-                choice.remove(path)
+                candidates.remove(path)
                 self._files = [f for f in self._files if f != path]
                 continue
             self._last = path
-            return path.name, replace(found, width=width, height=height), "\n".join([*warnings, warning]).strip()
-        return "whole set", replace(fractal_files.DEFAULT, width=width, height=height), "\n".join(warnings)
+            return path.name, found, "\n".join([*warnings, warning]).strip()
+        return "whole set", fractal_files.DEFAULT, "\n".join(warnings)
 
 
 def files_of(values: Values) -> list[Path]:
@@ -119,28 +121,41 @@ def files_of(values: Values) -> list[Path]:
     return fractal_files.listing(fractal_files.SAMPLES)
 
 
-async def show(job: Job, view: View, library: Library, values: Values) -> None:
-    """Draw while a job lasts."""
-    begin = job.began
-    while True:
+async def show(job: Job, view: View, wishes: Wishes, library: Library, values: Values) -> None:
+    """Show a job until its image is not wanted any more."""
+    while not wishes.any:
         words = ""
-        if job.waiting == len(job.drawings) and job.seconds - (begin - job.began) > PATIENCE:
+        if job.waiting == len(job.drawings) and job.seconds > PATIENCE:
             words = no_registrar(values) if library.registrar is None else no_element(values.poolhandle)
         view.update(job, words)
         library.set_status(job.status)
-        await asyncio.sleep(FRAME)
+        await asyncio.sleep(view.frame)
 
 
-async def one_image(job: Job, view: View, library: Library, values: Values) -> None:
-    """Draw an image and show it meanwhile."""
-    shower = asyncio.create_task(show(job, view, library, values))
+async def one_image(job: Job, view: View, wishes: Wishes, library: Library, values: Values) -> bool:
+    """Draw an image and show it meanwhile; False if it was not wanted any more."""
+    shower = asyncio.create_task(show(job, view, wishes, library, values))
+    drawer = asyncio.create_task(job.run(library, values.poolhandle))
     try:
-        await job.run(library, values.poolhandle)
+        await asyncio.wait((shower, drawer), return_when=asyncio.FIRST_COMPLETED)
+        if not drawer.done():
+            return False
+        drawer.result()
     finally:
-        shower.cancel()
-        await asyncio.gather(shower, return_exceptions=True)
+        for task in (shower, drawer):
+            task.cancel()
+        await asyncio.gather(shower, drawer, return_exceptions=True)
     library.set_status(job.status)
     view.finish(job)
+    return True
+
+
+async def pause(job: Job, words: str, view: View, wishes: Wishes, seconds: float) -> None:
+    """Wait for the next image."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and not wishes.any:
+        view.update(job, ", ".join(filter(None, (words, f"next image in {math.ceil(left)} s"))))
+        await asyncio.sleep(min(view.frame, left))
 
 
 def save(job: Job, values: Values) -> str:
@@ -155,26 +170,47 @@ def save(job: Job, values: Values) -> str:
     return f"saved to {', '.join(names)}" if names else ""
 
 
-async def draw(values: Values, images: Images, view: View) -> int:
+async def draw(values: Values, images: Images, view: View, wishes: Wishes) -> int:
     """Draw image after image."""
     count = values.images or (1 if values.png is not None else None)
-    marks = Marks(not values.nocolormarks, not values.nosessions)
     timeouts = Timeouts(values.sendtimeout, values.recvtimeout)
     async with Library(settings_of(values, values.identifier or 0)) as library:
         number = 0
-        while True:
-            name, parameter, warning = images.next()
-            job = Job(number, name, parameter, values.threads, marks, timeouts)
+        while number != count:
+            if not wishes.again:
+                name, place, warning = images.next()
+            wishes.again = wishes.next = False
+            parameter = replace(place, width=wishes.size[0], height=wishes.size[1])
+            job = Job(number, name, parameter, wishes.sessions, wishes.marks, timeouts)
             job.log += warning.splitlines()
-            await one_image(job, view, library, values)
-            words = save(job, values)
-            number += 1
-            if number == count:
-                view.update(job, words)
-                return 0
-            for left in range(round(values.interimagetime), 0, -1):
-                view.update(job, ", ".join(filter(None, (words, f"next image in {left} s"))))
-                await asyncio.sleep(1)
+            if await one_image(job, view, wishes, library, values):
+                words = save(job, values)
+                number += 1
+                if number == count:
+                    view.update(job, words)
+                else:
+                    await pause(job, words, view, wishes, values.interimagetime)
+            if wishes.quit:
+                break
+    return 0
+
+
+def view_for(values: Values, wishes: Wishes) -> View:
+    """The view that the options ask for. ValueError if there is none such."""
+    kind = "plain" if values.plain else values.display
+    if kind == "window" or (kind == "auto" and values.png is None):
+        try:
+            from .fractal_window import WindowView, display
+        except ImportError:
+            if kind == "window":
+                raise ValueError("a window needs PySide6: pip install 'pyrserpool[gui]'") from None
+        else:
+            if display():
+                return WindowView(values.caption, wishes)
+            if kind == "window":
+                raise ValueError("there is no display for a window ($DISPLAY, $WAYLAND_DISPLAY)")
+    force = {"plain": False, "terminal": True}.get(kind)
+    return view_of(Console(force_terminal=force, highlight=False), values.caption)
 
 
 def start_text(values: Values, transport: str) -> list[str]:
@@ -201,12 +237,13 @@ def main(words: Sequence[str]) -> int:
     values = parse_command_line(PROGRAM, words)
     if isinstance(values, int):
         return values
+    size = (values.width, values.height)
+    wishes = Wishes(size, values.threads, Marks(not values.nocolormarks, not values.nosessions))
     try:
-        images = Images(files_of(values), (values.width, values.height), values.seed)
+        images = Images(files_of(values), values.seed)
+        view = view_for(values, wishes)
     except (OSError, ValueError) as error:
         return fail(PROGRAM, str(error))
-    console = Console(force_terminal=False if values.plain else None, highlight=False)
-    view = view_of(console, values.caption)
     out = Output()
 
     async def work(transport: str) -> int:
@@ -216,7 +253,7 @@ def main(words: Sequence[str]) -> int:
         out.line()
         view.start()
         try:
-            return await draw(values, images, view)
+            return await draw(values, images, view, wishes)
         finally:
             view.stop()
 

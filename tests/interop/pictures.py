@@ -26,8 +26,8 @@ class Pool:
         for one in self.servers:
             one.expect(r"Identifier\s+= ")
 
-    def _start(self, program, *options):
-        return self._stack.enter_context(running(ours(program, *self.common, *options)))
+    def _start(self, program, *options, **more):
+        return self._stack.enter_context(running(ours(program, *self.common, *options), **more))
 
     def server(self):
         return self._start("rspserver", "-fractal", "-policy=LeastUsed", *self.options)

@@ -1,12 +1,15 @@
 """The Fractal service with real processes: servers die and leave, the picture is that of an undisturbed run."""
 
+import importlib.util
+import signal
 from contextlib import ExitStack
 
+import pytest
 from rserpool_apps import fractal_files, fractal_picture
 
 from rserpool.services import fractal_images
 
-from .pictures import Pool, pictures
+from .pictures import PLACE, Pool, pictures
 
 
 def computed(width, height, iterations, sessions, folder):
@@ -43,3 +46,23 @@ def test_servers_that_leave_after_some_packets_and_a_saved_sequence(tmp_path):
         assert any(s.matches(r"Got CookieEcho on session") for s in pool.servers)
     names = sorted(p.name for p in tmp_path.iterdir())
     assert names == ["image-000001.png", "image-000002.png"]
+
+
+@pytest.mark.parametrize("display", ["terminal", "plain", "window"])
+def test_a_signal_ends_it_in_the_middle_of_an_image(tmp_path, display):
+    if display == "window" and importlib.util.find_spec("PySide6") is None:
+        pytest.skip("PySide6 is missing")
+    (tmp_path / "place.fgp").write_text(PLACE.format(iterations=100_000))
+    options = ("-threads=4", f"-file={tmp_path}/place.fgp", f"-display={display}", "-loglevel=3")
+    with ExitStack() as stack:
+        pool = Pool(stack)
+        user = pool._start("fractalpooluser", *options, env={"QT_QPA_PLATFORM": "offscreen"})
+        for server in pool.servers:
+            server.expect("Got Parameter")
+        assert user.end(signal.SIGINT, 2.0) == 0
+        for server in pool.servers:
+            server.expect("SESSION_REMOVE", 5)
+            assert server.end(signal.SIGTERM, 2.0) == 0
+    assert "Traceback" not in user.output
+    if display == "terminal":
+        assert user.output.rindex("\x1b[?25h") > user.output.rindex("\x1b[?25l")
