@@ -30,10 +30,8 @@ def free_udp_port() -> int:
 
 
 def new_socket(udp_port: int) -> SctpSocket:
-    """Return a one-to-one socket with a private UDP port, sending at once."""
-    s = SctpSocket(socket.AF_INET, socket.SOCK_STREAM, transport=Transport("userland", udp_port=udp_port))
-    s.setsockopt(c.IPPROTO_SCTP, c.SCTP_NODELAY, 1)
-    return s
+    """Return a one-to-one socket with a private UDP port."""
+    return SctpSocket(socket.AF_INET, socket.SOCK_STREAM, transport=Transport("userland", udp_port=udp_port))
 
 
 def serve(ready: Callable[[Any], None], test: str, size: int) -> Result:
@@ -64,7 +62,15 @@ def serve(ready: Callable[[Any], None], test: str, size: int) -> Result:
             return {}
         s, _ = listener.accept()
         with s:
-            return echo(s) if test == "pingpong" else sink(s, size)
+            if test != "pingpong":
+                return sink(s, size)
+            at_once(s)
+            return echo(s)
+
+
+def at_once(s: SctpSocket) -> None:
+    """Send what there is at once. Bulk senders let small messages share packets, as is the default."""
+    s.setsockopt(c.IPPROTO_SCTP, c.SCTP_NODELAY, 1)
 
 
 def echo(s: SctpSocket) -> Result:
@@ -120,6 +126,7 @@ def bulk(where: tuple[int, int], size: int, seconds: float) -> Result:
 def pingpong(where: tuple[int, int], size: int, seconds: float) -> Result:
     """Send one message, await its echo."""
     s = dial(where, free_udp_port())
+    at_once(s)
     message, send, receive, trips = bytes(size), s.send, s.recv, 0
     processor, begin = cpu(), now()
     while now() - begin < seconds:
