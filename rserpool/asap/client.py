@@ -19,6 +19,7 @@ from pysocketapi import constants as c
 from pysocketapi.aio import Message, SctpEndpoint, SocketOptions, open_endpoint
 from pysocketapi.notifications import AssocChange, ShutdownEvent
 from rserpool.asap.cache import Cache
+from rserpool.asap.hunt import Hunt, Quarry
 from rserpool.asap.registrars import Known, RegistrarTable
 from rserpool.asap.requests import RESPONSES, Request, RequestQueue
 from rserpool.asap.tcp import TcpConnections
@@ -32,8 +33,6 @@ from rserpool.wire.types import DecodeError, PoolElement
 
 log = logging.getLogger("rserpool.asap")
 
-SIMULTANEOUS = 3  # registrars that are tried at a time
-RETRY = 1.0  # seconds before one that refused is tried again
 JOIN = 10.0  # seconds between looks for new interfaces
 CLOSING = 1.0  # seconds for the graceful end of the association
 UDP_PORT = 9899
@@ -58,6 +57,7 @@ class RegistrarLink:
     port: int
     local: bool
     since: float
+    heard: bool = False  # whether announces of it are heard
 
 
 def as_handle(handle: Handle) -> bytes:
@@ -86,8 +86,8 @@ class AsapClient:
         self._tcp = TcpConnections(lambda _: None, self._message, self._gone)
         self._receiver: Receiver | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._hunting: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
+        self._hunt: Hunt | None = None
+        self._awaited = 0  # how many wait for a registrar, whatever it is for
         self._found = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -216,6 +216,7 @@ class AsapClient:
 
     async def wait_registrar(self, timeout: float | None = None) -> RegistrarLink:
         """Wait until there is a registrar. Raises NoRegistrar after ``timeout`` seconds."""
+        self._awaited += 1
         try:
             async with asyncio.timeout(timeout):
                 while self.registrar is None:
@@ -224,6 +225,8 @@ class AsapClient:
                     await self._found.wait()
         except TimeoutError:
             raise NoRegistrar(causes.NO_REGISTRAR) from None
+        finally:
+            self._awaited -= 1
         return self.registrar
 
     async def _request(self, handle: bytes, kind: type, build: Callable[[], bytes]) -> Any:
@@ -405,77 +408,45 @@ class AsapClient:
         if self.registrar is None:
             self._hunt_on()
 
+    def _needed(self) -> bool:
+        return bool(self._elements) or len(self._requests) > 0 or self._awaited > 0
+
     def _hunt_on(self) -> None:
-        if not self._closed and self._hunting is None and self._endpoint is not None:
-            self._hunting = self._spawn(self._hunt())
-            self._hunting.add_done_callback(self._hunt_ended)
+        if self._closed or self._hunt is not None or self._endpoint is None:
+            return
+        settings = self.settings
+        quarry = Quarry(
+            self._needed,
+            lambda: not self._sctp_only(),
+            self._usable,
+            self._connect,
+            lambda association, identifier: self._use(association, identifier, told=False),
+            self._spare,
+            self._requests.give_up,
+        )
+        self._hunt = Hunt(
+            self._table,
+            quarry,
+            settings.connect_timeout,
+            settings.connect_trials,
+            self._receiver is not None,
+            self.rng.choice,
+        )
+        self._spawn(self._hunt.run()).add_done_callback(self._hunt_ended)
 
     def _hunt_ended(self, task: asyncio.Task[None]) -> None:
-        self._hunting = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        self._hunt = None
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             log.error("The hunt for a registrar failed: %s", error, exc_info=error)
             self._requests.give_up()
-        elif self.registrar is None and (self._elements or len(self._requests)):
+        elif self.registrar is None and self._needed():
             self._hunt_on()  # lost again before the hunt had ended
 
-    async def _hunt(self) -> None:
-        """Try registrars, three at a time, until one is found or nobody needs one."""
-        settings = self.settings
-        trying: dict[asyncio.Task[int], Known] = {}
-        rounds = 0
-        end = time.monotonic() + settings.connect_timeout
-        try:
-            while self.registrar is None:
-                if usable := self._usable():
-                    self._use(self.rng.choice(usable), 0, told=False)
-                    break
-                now = time.monotonic()
-                tcp = not self._sctp_only()
-                for known in self._table.candidates(now, {id(k) for k in trying.values()}, tcp):
-                    if len(trying) < SIMULTANEOUS:
-                        trying[self._loop.create_task(self._connect(known))] = known
-                if not trying and now >= end:
-                    rounds += 1
-                    if rounds >= settings.connect_trials:
-                        self._requests.give_up()
-                        rounds = 0
-                    if not self._elements and not len(self._requests):
-                        break
-                    end = now + settings.connect_timeout
-                if not trying and self._receiver is None and not settings.registrars:
-                    self._requests.give_up()
-                    log.error(
-                        "There is no way to find a registrar: none is given, and announces are not listened to"
-                    )
-                    break
-                await self._something_happens(trying, end)
-                for task in [t for t in trying if t.done()]:
-                    known = trying.pop(task)
-                    if task.exception() is not None:
-                        known.not_before = time.monotonic() + RETRY
-                        log.info("Registrar %s port %d: %s", known.addresses[0], known.port, task.exception())
-                    elif self.registrar is None and task.result() in self._usable():
-                        self._use(task.result(), known.identifier, told=False)
-                    elif not self._is_current(task.result()):
-                        self._shutdown(task.result())
-        finally:
-            for task in trying:
-                task.cancel()
-            await asyncio.gather(*trying, return_exceptions=True)
-
-    async def _something_happens(self, trying: dict[asyncio.Task[int], Known], end: float) -> None:
-        """Wait for a connect's end, an announce, an association to us, or the time of the next trial."""
-        self._news.clear()
-        news = self._loop.create_task(self._news.wait())
-        now = time.monotonic()
-        times = [end - now if end > now else RETRY]
-        retry = self._table.retry_at()
-        if retry is not None and retry > now and len(trying) < SIMULTANEOUS:
-            times.append(retry - now)
-        try:
-            await asyncio.wait({news, *trying}, timeout=max(0.01, min(times)), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            news.cancel()
+    def _spare(self, association: int) -> None:
+        if not self._is_current(association):
+            self._shutdown(association)
 
     async def _connect(self, known: Known) -> int:
         endpoint = self._endpoint
@@ -506,7 +477,8 @@ class AsapClient:
         self.registrar = RegistrarLink(association, identifier, addresses, port, local, time.monotonic())
         log.info("Registrar $%08x at %s port %d", identifier, ", ".join(addresses), port)
         self._found.set()
-        self._news.set()
+        if self._hunt is not None:
+            self._hunt.stop()
         if not told:
             for moved in list(self._elements.values()):
                 moved()
@@ -582,6 +554,7 @@ class AsapClient:
             self._rejoin = self._loop.call_later(JOIN, self._join)
 
     def _announced(self) -> None:
+        link = self.registrar
         for _ in range(64):
             received = self._receiver.receive_from() if self._receiver is not None else None
             if received is None:
@@ -595,7 +568,17 @@ class AsapClient:
             if isinstance(message, asap.ServerAnnounce):
                 if self._table.heard(message, source, port, time.monotonic()):
                     log.info("Registrar $%08x announces itself from %s port %d", message.registrar, source, port)
-                self._news.set()
-        link = self.registrar
-        if link is not None and not link.identifier:
+                elif link is not None and link.identifier == message.registrar:
+                    link.heard = True
+                if self._hunt is not None:
+                    self._hunt.news()
+        if link is None:
+            return
+        if not link.identifier:
             link.identifier = self._table.identifier_of(link.addresses, link.port)
+        if link.heard and not self._table.knows(link.identifier, time.monotonic()):
+            # Others announce themselves, ours not any more. A registration shows whether it is there, long before
+            # the next one is due; if it is not, the response timeout leads to a new hunt.
+            link.heard = False
+            for moved in list(self._elements.values()):
+                moved()

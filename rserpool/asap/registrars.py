@@ -58,6 +58,11 @@ class RegistrarTable:
         known.addresses = tuple(dict.fromkeys(known.addresses + addresses))[:64]
         return False
 
+    def knows(self, identifier: int, now: float) -> bool:
+        """Whether a registrar announces itself."""
+        self.purge(now)
+        return identifier in self._announced
+
     def purge(self, now: float) -> None:
         """Forget those that have not been heard for the lifetime of an announce."""
         for identifier in [i for i, k in self._announced.items() if k.expires is not None and k.expires <= now]:

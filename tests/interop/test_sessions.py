@@ -5,6 +5,7 @@ Real time and real sockets: everything waits for conditions, with deadlines.
 
 import asyncio
 import socket
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -641,3 +642,47 @@ def test_servers_that_exist_already_are_registered(protocol):
                 await library.resolve("Web")
 
     test()
+
+
+@run
+async def test_a_registrar_that_vanishes_is_noticed_by_its_announces():
+    """It neither announces itself nor answers any more, but its association stays: another one is taken."""
+    t = Transport("userland", udp_port=0)
+    group = ("239.77.1.2", free_udp_port())
+    config = RegistrarConfig(
+        asap_announce=group, enrp_announce=None, mentor_timeout=0.1, server_announce_cycle=0.1
+    )
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        answers = [True]
+        async with fake(t, lambda message: polite(message) if answers else None) as (old, settings):
+            where = Where(SCTP, old.endpoint.port, ("127.0.0.1",))
+            announce = asap.encode(asap.ServerAnnounce(0xDEAD, [where], old.endpoint.udp_port))
+            settings.registrars.clear()
+            settings.announce, settings.announce_timeout = group, 0.5
+            async with Library(settings) as library, PoolElement(library, "P", daemon=True, interval=300):
+                while library.registrar is None or not library.registrar.heard:
+                    sock.sendto(announce, group)
+                    await asyncio.sleep(0.05)
+                shell = await open_registrar(config, t)
+                try:
+                    answers.clear()
+                    began = loop.time()
+                    await until(lambda: shell.registrar.state.handlespace.size == 1)
+                    assert loop.time() - began < 5
+                    assert library.registrar.port == shell.asap.endpoint.port
+                finally:
+                    await shell.close()
+
+
+@run
+async def test_without_any_way_to_a_registrar_nothing_spins():
+    """Regression: the hunt of a daemon's element began again at once, for ever."""
+    t = Transport("userland", udp_port=0)
+    async with Library(Settings(announce=None, transport=t)) as library:
+        async with PoolElement(library, "P", daemon=True):
+            await asyncio.sleep(0.05)
+            before = time.process_time()
+            await asyncio.sleep(0.3)
+            assert time.process_time() - before < 0.15

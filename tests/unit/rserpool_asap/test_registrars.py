@@ -17,6 +17,7 @@ def test_announces_expire():
     assert t.heard(ServerAnnounce(1), "10.0.0.1", 4711, now=0.0)
     assert not t.heard(ServerAnnounce(1), "10.0.0.1", 4711, now=3.0)
     assert [k.identifier for k in t.candidates(7.9)] == [1]
+    assert t.knows(1, 7.9) and not t.knows(1, 8.0)
     assert t.candidates(8.0) == []
 
 
