@@ -7,12 +7,15 @@ server has sent one, the parameters are sent again. Formats are in `fractal`.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rserpool.services import fractal
 from rserpool.session import Data, Failover, Session
 from rserpool.wire.types import DecodeError
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds, after servers that left without any point
 
 
 @dataclass(slots=True)
@@ -48,6 +51,7 @@ class Drawing:
         self._size = parameter.width * parameter.height
         self._have = bytearray(self._size)
         self.missing = self._size  # points that have not come yet
+        self._pause = 0.0
 
     async def run(self, session: Session) -> None:
         """Draw over a session, which is connected or about to be. Returns when no point is missing."""
@@ -92,6 +96,10 @@ class Drawing:
         if not self.waiting:
             self.failovers += 1
         self.waiting = True
+        if self._pause:
+            # Servers that are full close at once; without a pause all users would run in circles between them.
+            await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
+        self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
         await session.force_failover(unreachable)
 
     async def _on_failover(self, session: Session, event: Failover) -> None:
@@ -115,6 +123,7 @@ class Drawing:
                 self._say(f"{self.missing} points are missing: asking PE ${session.identifier:08x} for all")
                 await self._send_parameter(session)
             return
+        self._pause = 0.0
         offset = message.y * self.parameter.width + message.x
         if message.x >= self.parameter.width or offset + len(message.points) > self._size:
             raise DecodeError(f"points from ({message.x}, {message.y}) on are not in the image")

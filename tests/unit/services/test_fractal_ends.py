@@ -297,6 +297,21 @@ def test_while_there_is_no_server_it_waits():
     assert len(said) == 2
 
 
+def test_full_servers_are_not_asked_without_pause(monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("rserpool.services.fractal_client.asyncio.sleep", sleep)
+    drawing, _ = drawn(Pool([], [], [], [], [], [], [], [], ALL[:1], [], ALL))
+    assert drawing.failovers == 10
+    longest = [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    # The first failover, and the first after points, are at once.
+    assert len(slept) == 7 + 1
+    assert all(most / 2 <= s <= most for s, most in zip(slept, [*longest, 0.05]))
+
+
 @pytest.mark.parametrize(
     "bad",
     [
