@@ -178,7 +178,7 @@ class WindowView:
     def _status(self, job: Job) -> str:
         say = self._window.word
         if job.ended is not None:
-            return say("Completed in {seconds} s, {failovers} failovers", seconds=f"{job.seconds:.2f}",
+            return say("Completed in {seconds} s, failovers: {failovers}", seconds=f"{job.seconds:.2f}",
                        failovers=job.failovers)  # fmt: skip
         drawings = job.drawings
         if job.waiting == len(drawings):
@@ -186,7 +186,7 @@ class WindowView:
         if len(drawings) == 1 and drawings[0].elements:
             return say("Processed packet #{packets} of PE ${element}", packets=drawings[0].packets,
                        element=f"{drawings[0].elements[-1]:08x}")  # fmt: skip
-        return say("{done} of the image, {failovers} failovers", done=f"{100 * job.done:.0f} %",
+        return say("{done} of the image, failovers: {failovers}", done=f"{100 * job.done:.0f} %",
                    failovers=job.failovers)  # fmt: skip
 
     def finish(self, job: Job) -> None:

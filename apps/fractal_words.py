@@ -16,17 +16,17 @@ WORDS = {
         "Ein Pool-Benutzer von Reliable Server Pooling: Bilder von Servern, die ausfallen dürfen.",
         "En brukerklient for Reliable Server Pooling: bilder fra tjenere som kan svikte.",
     ),
-    "{done} of the image, {failovers} failovers": (
-        "{done} des Bildes, {failovers} Ausfälle",
-        "{done} av bildet, {failovers} feil",
+    "{done} of the image, failovers: {failovers}": (
+        "{done} des Bildes, Ausfälle: {failovers}",
+        "{done} av bildet, feil: {failovers}",
     ),
     "Processed packet #{packets} of PE ${element}": (
         "Paket Nr. {packets} von PE ${element} verarbeitet",
         "Behandlet pakke nr. {packets} fra PE ${element}",
     ),
-    "Completed in {seconds} s, {failovers} failovers": (
-        "Fertig nach {seconds} s, {failovers} Ausfälle",
-        "Ferdig etter {seconds} s, {failovers} feil",
+    "Completed in {seconds} s, failovers: {failovers}": (
+        "Fertig nach {seconds} s, Ausfälle: {failovers}",
+        "Ferdig etter {seconds} s, feil: {failovers}",
     ),
     "Looking for a server ...": ("Suche einen Server ...", "Leter etter en tjener ..."),
     "The image could not be saved: {why}": (

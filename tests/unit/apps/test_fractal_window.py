@@ -79,12 +79,12 @@ def test_the_status_bar(view, wishes):
     assert say() == "Looking for a server ..."
     draw(one, 0, (3,) * 2400)
     view.update(one, "")
-    assert say() == "25 % of the image, 0 failovers"
+    assert say() == "25 % of the image, failovers: 0"
     view.update(one, "next image in 3 s")
     assert say() == "next image in 3 s"
     one.ended = one.began + 2
     view.finish(one)
-    assert say() == "Completed in 2.00 s, 0 failovers"
+    assert say() == "Completed in 2.00 s, failovers: 0"
 
 
 def test_the_menu_tells_the_users_wishes(view, wishes):
@@ -137,6 +137,6 @@ def test_all_words_in_all_languages_with_the_same_values(language):
 
 def test_other_languages_are_english():
     assert word("fr_FR", "&Quit") == "&Quit"
-    assert word("de", "Completed in {seconds} s, {failovers} failovers", seconds=1, failovers=2) == (
-        "Fertig nach 1 s, 2 Ausfälle"
+    assert word("de", "Completed in {seconds} s, failovers: {failovers}", seconds=1, failovers=2) == (
+        "Fertig nach 1 s, Ausfälle: 2"
     )

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+import io
 import re
 
 import pytest
+from rich.console import Console
 from rserpool_apps import fractalpooluser, rspserver, scriptingclient, servers
 from rserpool_apps.options import parse
 from rserpool_apps.scripting_service import prepared
@@ -71,3 +73,21 @@ def test_a_scripting_server_checks_its_files_at_the_start(tmp_path):
         with pytest.raises((OSError, ValueError)):
             with prepared(parse(rspserver.PROGRAM, ["-scripting", *words])):
                 pass
+
+
+def test_progress_bars_come_and_go_on_a_terminal_only():
+    def shown(terminal):
+        out = io.StringIO()
+        bars = scriptingclient.Bars(Console(file=out, force_terminal=terminal, width=80))
+        bars.show("upload", 1000, 10_000)
+        bars.show("upload", 10_000, 10_000)
+        bars.show("download", 900, 0)
+        bars.clear()
+        bars.clear()
+        return out.getvalue()
+
+    assert shown(False) == ""
+    text = shown(True)
+    assert "10.0/10.0 kB" in text
+    assert "900/? bytes" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
