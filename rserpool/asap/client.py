@@ -34,7 +34,7 @@ from rserpool.wire.types import DecodeError, PoolElement
 log = logging.getLogger("rserpool.asap")
 
 JOIN = 10.0  # seconds between looks for new interfaces
-CLOSING = 1.0  # seconds for the graceful end of the association
+CLOSING = 0.7  # seconds for the graceful end of the association
 UDP_PORT = 9899
 RESPONSE_TYPES: dict[int, type] = {
     asap.REGISTRATION_RESPONSE: asap.RegistrationResponse,

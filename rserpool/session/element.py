@@ -27,7 +27,7 @@ log = logging.getLogger("rserpool.session")
 
 INTERVAL = 30.0  # seconds between registrations
 LIVES = 3  # a registration lives for so many intervals
-DEREGISTRATION = 1.5  # seconds that leaving may take
+DEREGISTRATION = 1.0  # seconds that leaving may take
 RETRY = 2.0  # seconds until a registration that failed is tried again
 
 

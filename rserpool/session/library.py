@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from typing import TYPE_CHECKING
@@ -49,8 +50,7 @@ class Library:
 
     async def close(self) -> None:
         """Close elements and sessions that are left, then end the association to the registrar."""
-        for element in list(self.elements):
-            await element.close()
+        await asyncio.gather(*(element.close() for element in self.elements))
         for session in list(self.sessions):
             session.close()
         if self._reporter is not None:
