@@ -8,6 +8,7 @@ with the value as the next word. Man pages and completions are made from these t
 from __future__ import annotations
 
 import difflib
+import os
 import shutil
 import sys
 import textwrap
@@ -232,15 +233,24 @@ def command_line(program: Program, words: Sequence[str]) -> Values | int:
         if word == "--":
             break
         if word.startswith("-") and word.lstrip("-") in HELP:
-            print(help_text(program, min(100, shutil.get_terminal_size((80, 24)).columns)))
+            _show(help_text(program, min(100, shutil.get_terminal_size((80, 24)).columns)))
             return 0
         if word.startswith("-") and word.lstrip("-") in VERSION:
-            print(f"{program.name} ({version()})")
+            _show(f"{program.name} ({version()})")
             return 0
     try:
         return parse(program, words)
     except UsageError as error:
         return fail(program, str(error), f"{usage(program)}\nTry {program.name} --help for all options.")
+
+
+def _show(text: str) -> None:
+    """Print to standard output, whose reader may have seen enough (``| head``)."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Else the interpreter complains when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(program: Program, text: str, advice: str = "") -> int:

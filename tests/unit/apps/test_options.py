@@ -1,5 +1,9 @@
 """The option layer: spellings, defaults, errors, help."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from rserpool_apps.options import Argument, Group, Option, Program, UsageError, command_line, help_text, parse
 from rserpool_apps.values import integer, milliseconds, text
@@ -109,3 +113,12 @@ def test_arguments():
     with pytest.raises(UsageError, match="address is missing"):
         parse(program, [])
     assert parse(program, ["--", "-odd"]).address == "-odd"
+
+
+def test_help_into_a_pipe_that_nobody_reads_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rserpool_apps", "rspserver", "--help"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
