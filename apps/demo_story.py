@@ -72,7 +72,7 @@ class Story:
     def add(self, name: str, role: str, pid: int, time: float) -> None:
         """A program has been started."""
         self.actors[name] = Actor(name, role, pid)
-        self._tell(time, name, f"started, process {pid}", "start")
+        self.tell(time, name, f"started, process {pid}", "start")
 
     def line(self, time: float, name: str, text: str) -> None:
         """A program has printed a line."""
@@ -86,10 +86,14 @@ class Story:
         )
 
     def killed(self, time: float, name: str) -> None:
-        """A server has been killed."""
-        self.actors[name].state = KILLED
+        """A program has been killed."""
+        actor = self.actors[name]
+        actor.state = KILLED
+        if actor.role != "server" or not self.replies:
+            self.tell(time, name, "killed (SIGKILL)", "kill")
+            return
         self.switches.append(Switch(time, name, self.last_reply))
-        self._tell(time, name, f"killed (SIGKILL) after reply {self.last_reply}", "kill")
+        self.tell(time, name, f"killed (SIGKILL) after reply {self.last_reply}", "kill")
 
     def ended(self, time: float, name: str, status: int) -> None:
         """A program has ended."""
@@ -97,7 +101,7 @@ class Story:
         if actor.state != KILLED:
             actor.state = ENDED
             if status:
-                self._tell(time, name, f"ended with status {status}: {actor.last}", "error")
+                self.tell(time, name, f"ended with status {status}: {actor.last}", "error")
 
     def servers(self) -> list[Actor]:
         """The servers, in order of their start."""
@@ -108,20 +112,21 @@ class Story:
         """Messages without an answer."""
         return self.sent - len(self.answered)
 
-    def _tell(self, time: float, actor: str, text: str, kind: str = "note") -> None:
+    def tell(self, time: float, actor: str, text: str, kind: str = "note") -> None:
+        """Something worth telling has happened."""
         self.events.append(Event(time, actor, text, kind))
 
     def _of_registrar(self, time: float, actor: Actor, text: str) -> None:
         found = _REGISTRAR.match(text)
         if found:
             actor.identifier, actor.state = int(found[1], 16), READY
-            self._tell(time, actor.name, f"${actor.identifier:08x} is ready")
+            self.tell(time, actor.name, f"${actor.identifier:08x} is ready")
 
     def _of_server(self, time: float, actor: Actor, text: str) -> None:
         found = _SERVER.match(text)
         if found:
             actor.identifier, actor.state = int(found[1], 16), READY
-            self._tell(time, actor.name, f"${actor.identifier:08x} has registered")
+            self.tell(time, actor.name, f"${actor.identifier:08x} has registered")
 
     def _of_user(self, time: float, actor: Actor, text: str) -> None:
         if found := _ACK.match(text):
@@ -134,10 +139,10 @@ class Story:
             else:
                 self.sent = max(self.sent, int(found[1]))
         elif text.startswith("FAILOVER"):
-            self._tell(time, actor.name, "lost its server, looks for another", "failover")
+            self.tell(time, actor.name, "lost its server, looks for another", "failover")
         elif found := _GAP.match(text):
             self.gaps += 1
-            self._tell(time, actor.name, f"missed {found[1]} replies", "error")
+            self.tell(time, actor.name, f"missed {found[1]} replies", "error")
 
     def _sent_again(self, time: float, actor: Actor, number: int) -> None:
         latest = self.events[-1]
@@ -145,7 +150,7 @@ class Story:
             latest.text = f"sends again messages {self._again_from} to {number}, which were not answered"
         else:
             self._again_from = number
-            self._tell(time, actor.name, f"sends again message {number}, which was not answered", "failover")
+            self.tell(time, actor.name, f"sends again message {number}, which was not answered", "failover")
 
     def _reply(self, time: float, actor: Actor, number: int, identifier: int, reply: int) -> None:
         server = next((a for a in self.servers() if a.identifier == identifier), None)
@@ -161,13 +166,13 @@ class Story:
             switch = self.switches[-1]
             switch.next_server, switch.next_reply = name, reply
             switch.seconds = time - switch.killed_at
-            self._tell(time, actor.name, f"goes on at {name} after {switch.seconds:.2f} s, with reply {reply}",
+            self.tell(time, actor.name, f"goes on at {name} after {switch.seconds:.2f} s, with reply {reply}",
                        "failover")  # fmt: skip
         self.current = name
         self.answered.add(number)
         self.replies.append(name)
         self.last_reply = reply
-        self._tell(time, actor.name, f"message {number}: reply {reply} from {name}", "reply")
+        self.tell(time, actor.name, f"message {number}: reply {reply} from {name}", "reply")
 
 
 def summary(story: Story) -> list[str]:

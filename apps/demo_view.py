@@ -5,6 +5,8 @@ Fits into 80 columns and 24 lines. Nothing but presentation is in here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.align import Align
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -50,7 +52,7 @@ def picture(story: Story, now: float, width: int) -> RenderableType:
     parts.append(_user(story, width))
     parts.append(Text())
     shown = [e for e in story.events if e.kind != "reply"][-EVENTS:]
-    parts += [_event(story, e, width) for e in shown]
+    parts += [event_line(story, e, width) for e in shown]
     return Group(*parts)
 
 
@@ -80,10 +82,11 @@ def _user(story: Story, width: int) -> RenderableType:
     return text
 
 
-def _event(story: Story, event: Event, width: int) -> Text:
+def event_line(story: Story, event: Event, width: int) -> Text:
+    """An event of the log."""
     style = KINDS.get(event.kind, "white")
     text = Text(f"{event.time:5.1f}  ", "dim")
-    text.append(f"{event.actor:<10}", server_colour(story, event.actor) if event.actor in
+    text.append(f"{event.actor:<12}", server_colour(story, event.actor) if event.actor in
                 {a.name for a in story.servers()} else "bold")  # fmt: skip
     text.append(event.text, style)
     text.truncate(width - 1, overflow="ellipsis")
@@ -93,9 +96,9 @@ def _event(story: Story, event: Event, width: int) -> Text:
 class TerminalView:
     """The picture, redrawn in place."""
 
-    def __init__(self, console: Console, story: Story) -> None:
+    def __init__(self, console: Console, draw: Callable[[float], RenderableType]) -> None:
         self._console = console
-        self._story = story
+        self._draw = draw
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def start(self) -> None:
@@ -104,12 +107,12 @@ class TerminalView:
 
     def update(self, now: float) -> None:
         """Draw the picture of this moment."""
-        self._live.update(picture(self._story, now, self._console.width), refresh=True)
+        self._live.update(self._draw(now), refresh=True)
 
     def finish(self, now: float, lines: list[str], good: bool) -> None:
         """Leave the last picture on the screen, with the summary below it."""
         self._live.stop()
-        self._console.print(picture(self._story, now, self._console.width))
+        self._console.print(self._draw(now))
         style = "green" if good else "red"
         self._console.print(
             Panel(Text("\n".join(lines)), title="What happened", border_style=style, title_align="left")
@@ -130,7 +133,7 @@ class PlainView:
     def update(self, now: float) -> None:
         """Tell what is new."""
         for event in self._story.events[self._told :]:
-            print(f"{event.time:6.2f} s  {event.actor:<10}{event.text}", file=self._console.file, flush=True)
+            print(f"{event.time:6.2f} s  {event.actor:<12}{event.text}", file=self._console.file, flush=True)
         self._told = len(self._story.events)
 
     def finish(self, now: float, lines: list[str], good: bool) -> None:
@@ -139,6 +142,6 @@ class PlainView:
         print("\nWhat happened\n  " + "\n  ".join(lines), file=self._console.file, flush=True)
 
 
-def view_of(console: Console, story: Story) -> TerminalView | PlainView:
-    """The view that suits where the output goes."""
-    return TerminalView(console, story) if console.is_terminal else PlainView(console, story)
+def view_of(console: Console, story: Story, draw: Callable[[float], RenderableType]) -> TerminalView | PlainView:
+    """The view that suits where the output goes; ``draw`` makes the picture of a moment."""
+    return TerminalView(console, draw) if console.is_terminal else PlainView(console, story)

@@ -13,29 +13,35 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from pysocketapi.aio import open_endpoint
 from pysocketapi.transport import Transport
 
+from . import demo_fractal
 from .demo_story import IN_USE, READY, Story, succeeded, summary
-from .demo_view import view_of
+from .demo_view import picture, view_of
 from .options import Group, Option, Program, Values, command_line, fail
 from .runtime import run as run_loop
-from .values import integer, milliseconds
+from .values import choice, integer, milliseconds, text
 
 PROGRAM = Program(
     "rspdemo",
-    "Starts a registrar, three servers and a user, kills the server in use, and shows how the user's session goes "
+    "Starts registrars, servers and a user, kills a server that is in use, and shows how the user's session goes "
     "on at another one. Ends by itself.",
     (
         Group(
             "Demo",
             (
+                Option("scenario", "fractal: an image, of which a server and a registrar are killed; pingpong: a "
+                       "session with a counter", choice("fractal", "pingpong"), "fractal", "fractal|pingpong"),
+                Option("png", "where the image of the scenario fractal goes", text, metavar="FILE",
+                       shown="rspdemo.png among the temporary files"),
                 Option("servers", "how many servers", integer(2, 5), "3", "N"),
                 Option("kills", "how many of them are killed", integer(1, 4), "1", "N"),
                 Option("interval", "time between the user's messages", milliseconds(20, 5000), "150", "MS"),
@@ -45,7 +51,8 @@ PROGRAM = Program(
             ),
         ),
     ),
-    examples=(("rspdemo", "The whole story, in about ten seconds."),),
+    examples=(("rspdemo", "The whole story, in about ten seconds."),
+        ("rspdemo -scenario=pingpong -kills=2", "A session that counts, over three servers."),),
 )  # fmt: skip
 
 LIMIT = 28.0  # seconds that the demo may take at most
@@ -53,6 +60,7 @@ CALM = 10  # replies before the first kill, between kills, and at the end
 FRAME = 0.1  # seconds between pictures
 POOL = "DemoPool"
 LETTERS = "ABCDE"
+SILENT = ("-asapannounce=off", "-enrpannounce=off")
 WAIT = 3.0  # seconds that programs have to end by themselves
 
 
@@ -65,15 +73,18 @@ class Place:
     """How the programs find each other: their common options; ``words`` say what is unusual about it."""
 
     registrar: tuple[str, ...]
+    second: tuple[str, ...]  # registrar
     others: tuple[str, ...]
     words: str = ""
 
 
-def free_udp_port() -> int:
-    """A UDP port of loopback that is free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_udp_ports(count: int) -> list[int]:
+    """UDP ports of loopback that are free now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def multicast_passes(group: str, port: int) -> bool:
@@ -108,18 +119,30 @@ async def choose_place(values: Values) -> Place:
     words = "" if values.private else await shared_port_works()
     common: tuple[str, ...] = ("-transport=userland",)
     if values.private or words:
-        udp = free_udp_port()
-        registrar = (*common, f"-udp-port={udp}", "-asap=127.0.0.1:3863", "-asapannounce=off", "-enrpannounce=off")
-        others = (*common, "-udp-port=0", "-asapannounce=off", f"-registrar=127.0.0.1:3863/{udp}")
-        return Place(registrar, others, words or "Each program has a UDP port of its own.")
+        udp = free_udp_ports(2)
+        places = [f"127.0.0.1:{3863 + i}/{port}" for i, port in enumerate(udp)]
+        registrars: list[tuple[str, ...]] = [
+            (*common, *SILENT, f"-udp-port={port}", f"-asap=127.0.0.1:{3863 + i}", f"-enrp=127.0.0.1:{9901 + i}",
+             f"-peer=127.0.0.1:{9902 - i}/{udp[1 - i]}")
+            for i, port in enumerate(udp)
+        ]  # fmt: skip
+        others = (*common, "-udp-port=0", "-asapannounce=off", *(f"-registrar={p}" for p in places))
+        return Place(registrars[0], registrars[1], others, words or "Each program has a UDP port of its own.")
     group, port = "239.0.0.50", random.randint(20000, 29999)
     if not values.no_multicast and multicast_passes(group, port):
         # A group port of its own: nobody else's pools are touched.
         announce = f"-asapannounce={group}:{port}"
-        return Place((*common, announce, "-enrpannounce=off"), (*common, announce))
-    registrar = (*common, f"-asap=127.0.0.1:{port}", "-asapannounce=off", "-enrpannounce=off")
-    others = (*common, "-asapannounce=off", f"-registrar=127.0.0.1:{port}")
-    return Place(registrar, others, "No multicast here: the registrar is named by its address.")
+        registrar = (*common, announce, f"-enrpannounce=239.0.0.51:{port + 1}")
+        return Place(registrar, registrar, (*common, announce))
+    fixed: list[tuple[str, ...]] = [
+        (*common, *SILENT, f"-asap=127.0.0.1:{port + 2 * i}", f"-enrp=127.0.0.1:{port + 2 * i + 1}",
+         f"-peer=127.0.0.1:{port + 2 * (1 - i) + 1}")
+        for i in range(2)
+    ]  # fmt: skip
+    known = (f"-registrar=127.0.0.1:{port}", f"-registrar=127.0.0.1:{port + 2}")
+    return Place(
+        fixed[0], fixed[1], (*common, "-asapannounce=off", *known), "No multicast here: registrars are named."
+    )
 
 
 class Stage:
@@ -139,9 +162,8 @@ class Stage:
 
     async def enter(self, name: str, role: str, program: str, *options: str) -> None:
         """Start a program."""
-        extra = self.place.registrar if role == "registrar" else self.place.others
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rserpool_apps", program, *extra, *options,
+            sys.executable, "-m", "rserpool_apps", program, *options,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
@@ -178,6 +200,14 @@ class Stage:
                 last = "; ".join(f"{a.name}: {a.last}" for a in self.story.actors.values() if a.last)
                 raise DemoError(f"{what} did not happen within {seconds:g} s ({last})") from None
 
+    async def within(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Wait for something that takes as long as the demo has. DemoError if it does not come."""
+        try:
+            async with asyncio.timeout(LIMIT - self.now()):
+                await work
+        except TimeoutError:
+            raise DemoError(f"{what} did not come within {LIMIT:g} s") from None
+
     async def leave(self, *names: str) -> None:
         """End programs by SIGINT, as Ctrl-C would; those that do not go are killed."""
         leaving = [self._processes[n] for n in names if n in self._processes]
@@ -200,8 +230,8 @@ class Stage:
         await asyncio.gather(*self._readers, return_exceptions=True)
 
 
-async def play(stage: Stage, values: Values) -> None:
-    """The demo's plot."""
+async def play_ping_pong(stage: Stage, values: Values) -> None:
+    """A session with a counter, whose server is killed."""
     story = stage.story
 
     async def replies(more: int) -> None:
@@ -209,17 +239,21 @@ async def play(stage: Stage, values: Values) -> None:
         await stage.until(lambda: story.last_reply >= enough, f"reply {enough}", 10)
 
     await stage.enter(
-        "registrar", "registrar", "rspregistrar", "-mentordiscoverytimeout=200", "-serverannouncecycle=250",
+        "registrar", "registrar", "rspregistrar", *stage.place.registrar,
+        "-mentordiscoverytimeout=200", "-serverannouncecycle=250",
         "-endpointkeepalivetransmissioninterval=1000", "-endpointkeepalivetimeoutinterval=1000",
     )  # fmt: skip
     await stage.until(lambda: story.actors["registrar"].state == READY, "the registrar's start", 8)
     for letter in LETTERS[: values.servers]:
-        await stage.enter(f"server {letter}", "server", "rspserver", "-pingpong", f"-poolhandle={POOL}")
+        await stage.enter(
+            f"server {letter}", "server", "rspserver", *stage.place.others, "-pingpong", f"-poolhandle={POOL}"
+        )
     await stage.until(lambda: all(a.state == READY for a in story.servers()), "the servers' registration", 12)
     await stage.enter(
         "user",
         "user",
         "pingpongclient",
+        *stage.place.others,
         f"-poolhandle={POOL}",
         f"-interval={values.interval * 1000:g}",
         "-replytimeout=1000",
@@ -258,18 +292,31 @@ async def show(values: Values) -> int:
         console.print(place.words)
     story = Story()
     stage = Stage(story, place)
-    view = view_of(console, story)
+    drawn = demo_fractal.Drawn()
+    fractal = values.scenario == "fractal"
+
+    def draw(now: float) -> RenderableType:
+        return demo_fractal.picture(story, drawn, now, console) if fractal else picture(story, now, console.width)
+
+    def update(now: float) -> None:
+        demo_fractal.tell_job(story, drawn, now)
+        view.update(now)
+
+    view = view_of(console, story, draw)
     problem = ""
     view.start()
     try:
-        async with drawing(stage, view.update):
-            await play(stage, values)
+        async with drawing(stage, update):
+            if fractal:
+                await demo_fractal.play(stage, values, drawn)
+            else:
+                await play_ping_pong(stage, values)
     except DemoError as error:
         problem = str(error)
     finally:
         lasted = stage.now()
-        good = not problem and succeeded(story)
-        lines = summary(story) if story.sent else []
+        good = not problem and (demo_fractal.succeeded(drawn) if fractal else succeeded(story))
+        lines = demo_fractal.summary(story, drawn) if fractal else summary(story) if story.sent else []
         if problem:
             lines.append(f"The demo stopped: {problem}")
         view.finish(lasted, lines, good)  # before the programs end: the picture shows them at work

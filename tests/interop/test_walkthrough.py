@@ -201,9 +201,22 @@ def test_a_taken_port_is_an_error_with_advice():
             second.expect(r"-udp-port=PORT")
 
 
+@pytest.mark.parametrize("options", [[], ["-private"], ["-no-multicast"]])
+def test_the_demo_draws_an_image_though_a_server_and_a_registrar_are_killed(options, tmp_path):
+    image = tmp_path / "image.png"
+    with running(ours("rspdemo", "-plain", f"-png={image}", *options)) as demo:
+        assert demo.popen.wait(40) == 0, demo.output
+        demo.expect("What happened", 1)
+        assert demo.matches(r"server \w +killed \(SIGKILL\)")
+        assert demo.matches(r"registrar \w +killed \(SIGKILL\)")
+        assert demo.matches(r"goes on at server \w after \d+\.\d\d s")
+        assert demo.matches(r"The image of 640 x 320 points is complete")
+    assert image.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("options", [["-private"], ["-private", "-kills=2"], ["-no-multicast"], []])
 def test_the_demo_shows_a_failover(options):
-    with running(ours("rspdemo", "-plain", *options)) as demo:
+    with running(ours("rspdemo", "-plain", "-scenario=pingpong", *options)) as demo:
         status = demo.popen.wait(40)
         demo.expect("What happened", 1)
         assert status == 0, demo.output

@@ -2,12 +2,15 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rserpool_apps import demo_fractal, fractal_files
 from rserpool_apps.demo_story import IN_USE, KILLED, READY, Story, succeeded, summary
 from rserpool_apps.demo_view import PlainView, TerminalView, picture
+from rserpool_apps.fractal_job import Job, Marks
 from rserpool_apps.options import parse
 from rserpool_apps.rspdemo import PROGRAM, choose_place
 
@@ -103,10 +106,33 @@ def test_the_picture_fits_into_the_terminal(width):
         assert word in text
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_image_fits_into_the_terminal(width):
+    parameter, _ = fractal_files.read(fractal_files.SAMPLES / demo_fractal.SAMPLE)
+    job = Job(0, "x", replace(parameter, width=64, height=32), 4, Marks(), demo_fractal.TIMEOUTS)
+    drawn = demo_fractal.Drawn(job)
+    story = begun()
+    story.killed(2.0, "server B")
+    job.log.append("  1.00 s  session 1: PE $22222222 has gone: failover")
+    demo_fractal.tell_job(story, drawn, 2.1)
+    assert (story.events[-1].actor, story.events[-1].text) == (
+        "user",
+        "session 1: PE $22222222 has gone: failover",
+    )
+    console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
+    console.print(demo_fractal.picture(story, drawn, 12.3, console))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= demo_fractal.LINES
+    assert lines[0].startswith("Reliable Server Pooling   registrars ●r   servers ●A ✖B ●C   12.3 s")
+    assert not demo_fractal.succeeded(drawn), "nothing has been drawn"
+    assert "is not complete: 0 %" in demo_fractal.summary(story, drawn)[-1]
+
+
 def test_a_terminal_gets_the_picture_and_the_summary_once_more_at_the_end():
     story = begun()
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
-    view = TerminalView(console, story)
+    view = TerminalView(console, lambda now: picture(story, now, 80))
     view.start()
     view.update(1.0)
     view.finish(2.0, ["It worked."], True)
@@ -122,7 +148,7 @@ def test_plain_lines_where_there_is_no_terminal():
     view.finish(2.0, ["It worked."], True)
     text = console.file.getvalue()
     assert "\x1b" not in text
-    assert text.startswith("  0.00 s  registrar started, process 100\n")
+    assert text.startswith("  0.00 s  registrar   started, process 100\n")
     assert text.endswith("What happened\n  It worked.\n")
 
 
