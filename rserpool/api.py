@@ -165,6 +165,8 @@ def rsp_pe_registration(
     def build(local: bool) -> PoolElement:
         current = POOL_ELEMENTS.get((name, identifier), record)
         kept = usable(current.user_transport.addresses, local)
+        if not kept:
+            raise RSerPoolError(causes.NO_USABLE_USER_ADDRESSES)
         transport = current.user_transport
         narrowed = Transport(transport.protocol, transport.port, kept, transport.control_channel)
         return PoolElement(

@@ -4,6 +4,7 @@ from rserpool.session.element import PoolElement
 from rserpool.session.events import COMPLETE, NECESSARY, CookieEcho, Data, Failover
 from rserpool.session.library import Library
 from rserpool.session.peer import PeerSession
+from rserpool.session.pool_user import PoolUser
 from rserpool.session.user import Session
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "Library",
     "PeerSession",
     "PoolElement",
+    "PoolUser",
     "Session",
 ]

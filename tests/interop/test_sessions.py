@@ -4,6 +4,8 @@ Real time and real sockets: everything waits for conditions, with deadlines.
 """
 
 import asyncio
+import logging
+import random
 import socket
 import time
 from contextlib import asynccontextmanager
@@ -16,12 +18,13 @@ from pysocketapi.notifications import AssocChange
 from rserpool.errors import NoRegistrar, RequestTimeout, RSerPoolError, UnknownPool
 from rserpool.registrar.config import RegistrarConfig
 from rserpool.registrar.shell import open_registrar
-from rserpool.session import CookieEcho, Data, Failover, Library, PoolElement, Session
+from rserpool.session import CookieEcho, Data, Failover, Library, PoolElement, PoolUser, Session
 from rserpool.settings import Settings, StaticRegistrar
 from rserpool.wire import asap, causes, csp, policies
 from rserpool.wire.types import SCTP, TCP, UDP, Policy
 from rserpool.wire.types import PoolElement as Record
 from rserpool.wire.types import Transport as Where
+from tests.unit.rserpool_wire import mutation
 
 DEADLINE = 20.0
 
@@ -686,3 +689,44 @@ async def test_without_any_way_to_a_registrar_nothing_spins():
             before = time.process_time()
             await asyncio.sleep(0.3)
             assert time.process_time() - before < 0.15
+
+
+@run
+async def test_no_message_of_a_registrar_upsets_the_library():
+    """Mutated messages by the registrar in use and by others; afterwards everything works as before."""
+    t = Transport("userland", udp_port=0)
+    rng = random.Random(5)
+    seeds = [data for protocol, data in mutation.seeds() if protocol is asap]
+    logging.disable(logging.CRITICAL)
+    try:
+        async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
+            async with serving(library, "EchoPool", echo, identifier=0x12345678) as element:
+                client = library.asap
+                for number in range(4000):
+                    link = client.registrar
+                    association = link.association if link is not None and number % 2 else 4711
+                    client._message(association, mutation.mutate(rng, rng.choice(seeds)))
+                    if number % 200 == 0:
+                        await asyncio.sleep(0)
+                        await client.wait_registrar(10)
+                await client.wait_registrar(10)
+                await client.register(element.handle, element._record)
+                async with Session(library, "EchoPool") as session:
+                    await session.send(b"still here")
+                    assert (await session.recv()).data == b"still here"
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@run
+async def test_pool_user_with_a_library_of_its_own_and_a_shared_one():
+    t = Transport("userland", udp_port=0)
+    async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
+        async with serving(library, "P", echo, identifier=3):
+            for where in (settings_for(t, shell), library):
+                async with PoolUser(where) as user, user.session("P") as session:
+                    assert [e.identifier for e in await user.resolve("P")] == [session.identifier] == [3]
+                    await session.send(b"x")
+                    assert (await session.recv()).data == b"x"
+            await PoolUser(library).report_unreachable("P", 3)
+            assert library.registrar is not None  # a shared one is not closed
