@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rserpool.security")
 
+SETUP = 15.0  # seconds for an association that a message makes, with its handshake
 HANDSHAKE = 5.0  # seconds for the handshake
 FAREWELL = 2.0  # seconds for a refused peer to read why, before its association is aborted
 DRAIN = 0.01  # seconds between attempts to send what an association had no room for
@@ -112,6 +113,7 @@ class SecureEndpoint:
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._error: OSError | None = None
         self._said: dict[tuple[str, str], float] = {}
+        self._tasks: set[asyncio.Task[int]] = set()
         self._reader = self._loop.create_task(self._read())
 
     # What the user calls
@@ -170,12 +172,29 @@ class SecureEndpoint:
     async def send(self, data: bytes, to: int | tuple[str | Sequence[str], int], *, ppid: int = 0) -> int:
         """Send one message to an association, or to (addresses, port), which sets one up if there is none.
 
-        Returns the association's identifier. Waits while there is no room. Raises OSError.
+        Returns the association's identifier. Waits while there is no room. Raises OSError. Cancelled while an
+        association is set up: the message goes all the same, once there is one, as `SctpEndpoint` has it.
         """
-        assoc_id = to if isinstance(to, int) else await self._association(*to)
+        if isinstance(to, int):
+            return await self._send(data, to, ppid)
+        hosts = [to[0]] if isinstance(to[0], str) else list(to[0])
+        task = self._loop.create_task(self._send_to(data, hosts, to[1], ppid))
+        self._tasks.add(task)
+        task.add_done_callback(self._sent)
+        return await asyncio.shield(task)
+
+    async def _send(self, data: bytes, assoc_id: int, ppid: int) -> int:
         while not self.send_nowait(data, assoc_id, ppid=ppid):
             await asyncio.sleep(DRAIN)
         return assoc_id
+
+    async def _send_to(self, data: bytes, hosts: list[str], port: int, ppid: int) -> int:
+        return await self._send(data, await self._association(hosts, port), ppid)
+
+    def _sent(self, task: asyncio.Task[int]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever still waits has it
 
     async def connect(
         self,
@@ -217,8 +236,10 @@ class SecureEndpoint:
 
     async def close(self) -> None:
         """End all associations gracefully; returns when that is done."""
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
+        tasks = [self._reader, *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for link in list(self._links.values()):
             self._goodbye(link)
             self._forget(link.association, "the endpoint was closed")
@@ -227,12 +248,11 @@ class SecureEndpoint:
 
     # Associations
 
-    async def _association(self, addresses: str | Sequence[str], port: int) -> int:
-        hosts = [addresses] if isinstance(addresses, str) else list(addresses)
+    async def _association(self, hosts: list[str], port: int) -> int:
         known = self._find(hosts, port)
         if known is None:
             try:
-                return await self.connect(hosts, port)
+                return await self.connect(hosts, port, timeout=SETUP)
             except OSError as error:
                 # Somebody else has begun one, such as the peer at the same moment.
                 if error.errno != errno.EISCONN or (known := self._find(hosts, port)) is None:

@@ -16,7 +16,8 @@ from .helpers import free_udp_ports
 from .programs import ours, running
 
 POOL = b"PingPongPool"
-QUICK = ("-mentordiscoverytimeout=200", "-profile=fast-lab", "-asapannounce=off", "-enrpannounce=off")
+QUICK = ("-mentordiscoverytimeout=200", "-profile=fast-lab", "-asapannounce=off", "-enrpannounce=off",
+         "-endpointkeepalivetimeoutinterval=5000")  # fmt: skip
 ACK = r"Ack #(\d+) from PE"
 
 
@@ -98,7 +99,10 @@ def town(tmp_path):
 def run_all(town, registrar_tls, element_tls, user_tls, peer_tls):
     """Two registrars, an element at the first, a user at the second; returns the first registrar."""
     first = town.registrar(0, *registrar_tls)
-    second = town.registrar(1, *peer_tls, f"-peer=127.0.0.1:{first.enrp}/{town.udp[0]}")
+    # SCTP knows a peer by address and SCTP port: on one host, two with the same ones cannot be told apart.
+    second = town.registrar(
+        1, "-asap=127.0.0.1:3865", "-enrp=127.0.0.1:9903", *peer_tls, f"-peer=127.0.0.1:{first.enrp}/{town.udp[0]}"
+    )
     element = town.user("rspserver", (0, first.port), "-pingpong", *element_tls, pcap="element")
     identifier = element.expect(r"Identifier\s+= \$([0-9a-f]{8})")[1]
     first.expect(rf"Registered PingPongPool/\${identifier}")

@@ -416,3 +416,18 @@ async def test_who_cannot_be_reached_is_not_refused(files):
         await task
     assert not registrar.refusals
     await close(registrar)
+
+
+@run
+async def test_a_message_goes_though_nobody_waits_for_it(files):
+    """Regression: a registrar gave up an association to an element as soon as it did not wait any longer."""
+    registrar, client = ends(files)
+    task = asyncio.create_task(registrar.send(HELLO, ("127.0.0.1", 2000)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await up(client)
+    assert (await client.recv()).data == HELLO
+    await close(registrar, client)
+    assert not registrar._tasks
