@@ -114,8 +114,9 @@ def _select(state: State, link: Link, handle: bytes, items: int) -> list[PoolEle
 
 
 def keepalive_due(state: State, element: Element, now: float) -> None:
-    """Ask an element whether it is alive (RFC 5352 §3.4)."""
-    send_keepalive(state, element, now, home=False)
+    """Ask an element whether it is alive (RFC 5352 §3.4); one that was taken over hears of its new home."""
+    home = element.connection is None and element.home == state.identifier
+    send_keepalive(state, element, now, home=home)
 
 
 def send_keepalive(state: State, element: Element, now: float, *, home: bool) -> None:

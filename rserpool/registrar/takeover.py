@@ -22,6 +22,7 @@ from rserpool.registrar.state import (
 )
 from rserpool.wire import enrp
 
+BURST, PACE = 200, 1000.0  # taken-over elements that are called at once, and per second after them
 ATTEMPTS = 3  # transmissions of INIT_TAKEOVER within the takeover timeout
 
 
@@ -121,10 +122,14 @@ def _complete(state: State, target: Peer, now: float) -> None:
         if peer is not target:
             message = enrp.TakeoverServer(state.identifier, peer.identifier, target.identifier)
             state.send_peer(peer, enrp.encode(message))
-    for element in elements:
+    for at, element in enumerate(elements):
         state.handlespace.set_home(element, state.identifier)
         state.handlespace.connect(element, None)
-        registrations.send_keepalive(state, element, now, home=True)
+        if at < BURST:
+            registrations.send_keepalive(state, element, now, home=True)
+        else:
+            # Each call is a new association: thousands at once would time out before they are set up.
+            state.keepalives.arm(element, now + (at - BURST) / PACE)
     target.takeover = None
     forget(state, target, now)
 

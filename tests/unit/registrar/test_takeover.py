@@ -260,3 +260,17 @@ def test_an_element_claimed_while_our_takeover_reaches_it_is_not_left_alone(kit,
     else:
         kit.run(5.1)
     assert kit.aborted() == [1]
+
+
+def test_many_elements_are_called_one_after_the_other(kit, monkeypatch):
+    monkeypatch.setattr("rserpool.registrar.takeover.BURST", 2)
+    monkeypatch.setattr("rserpool.registrar.takeover.PACE", 10.0)
+    for i in range(3, 23):
+        add(kit, i)
+    kit.run(10.01)
+    counts = []
+    for _ in range(5):
+        counts.append(len([m for _, m in kit.sent(asap.EndpointKeepAlive) if m.home]))
+        kit.run(0.5)
+    assert counts[0] in (2, 3) and sum(counts) == 22 and max(counts) <= 6
+    assert kit.space.count(OWN) == 22
