@@ -12,7 +12,8 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/rspdemo
+	$(BIN)/rspdemo -scenario=pingpong
+	$(BIN)/rspdemo -scenario=fractal
 
 test: lint types unit
 
