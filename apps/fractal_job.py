@@ -85,11 +85,11 @@ class Job:
     def status(self) -> str:
         """One sentence on how it goes."""
         if self.ended is not None:
-            return f"Image {self.number + 1} completed in {self.seconds:.2f} s, {self.failovers} failovers"
+            return f"Image {self.number + 1} completed in {self.seconds:.2f} s, failovers: {self.failovers}"
         only = self.drawings[0]
         if len(self._sessions) == 1 and only.packets and only.elements:
             return f"Processed packet #{only.packets} of PE ${only.elements[-1]:08x}"
-        return f"Image {self.number + 1}: {100 * self.done:.0f} %, {self.failovers} failovers"
+        return f"Image {self.number + 1}: {100 * self.done:.0f} %, failovers: {self.failovers}"
 
     async def run(self, library: Library, pool: str) -> None:
         """Draw the image."""

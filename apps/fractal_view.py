@@ -119,7 +119,7 @@ class Screen:
         text.append("━" * full, "green").append("━" * (room - full), "bright_black")
         text.append(f" {100 * job.done:3.0f} %  {job.seconds:5.1f} s  ", "default")
         text.append(
-            f"{job.failovers} failovers", "bold yellow" if job.failovers and job.ended is None else "default"
+            f"failovers: {job.failovers}", "bold yellow" if job.failovers and job.ended is None else "default"
         )
         if job.waiting and job.ended is None:
             text.append(f"  {job.waiting} sessions look for a server", "bold red")
@@ -175,6 +175,9 @@ class TerminalView:
             self._console.print(Screen(self._last, "", self._caption))
 
 
+_NO_DIGITS = str.maketrans("", "", "0123456789")
+
+
 class PlainView:
     """Lines, for logs and pipes."""
 
@@ -195,8 +198,9 @@ class PlainView:
 
     def update(self, job: Job | None, words: str) -> None:
         """Tell what is new."""
-        if words != self._words and (job is None or job is not self._job):
-            self._words = words
+        key = words.translate(_NO_DIGITS)  # a countdown is told once
+        if key != self._words:
+            self._words = key
             if words:
                 self._line(words)
         if job is None:
@@ -204,7 +208,9 @@ class PlainView:
         if job is not self._job:
             self._job, self._told, self._next = job, 0, 0.0
             p = job.parameter
-            self._line(f"Image {job.number + 1}: {job.name}, {p.width} x {p.height}, {len(job.drawings)} sessions")
+            self._line(
+                f"Image {job.number + 1}: {job.name}, {p.width} x {p.height}, sessions: {len(job.drawings)}"
+            )
         for line in job.log[self._told :]:
             self._line(line)
         self._told = len(job.log)
@@ -218,7 +224,7 @@ class PlainView:
         self.update(job, "")
         total = sum(job.served.values())
         shares = ", ".join(f"${i:08x} {100 * n / total:.0f} %" for i, n in sorted(job.served.items()))
-        self._line(f"{job.seconds:6.2f} s  {job.status}: {shares}")
+        self._line(f"{job.seconds:6.2f} s  {job.status}; {shares}")
 
     def stop(self) -> None:
         """Nothing to restore."""

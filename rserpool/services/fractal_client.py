@@ -93,7 +93,7 @@ class Drawing:
             pass  # the next event is the failover
 
     async def _fail_over(self, session: Session, unreachable: bool = False) -> None:
-        if not self.waiting:
+        if not self.waiting and self.elements:
             self.failovers += 1
         self.waiting = True
         if self._pause:

@@ -20,6 +20,7 @@ from pathlib import Path
 RUN = "ssrun"
 MARK = "RSPSS_SESSION"  # environment variable by which the processes of a session are found
 MAX_MEMBERS = 100_000
+PARENT_CHECK = 0.5  # seconds between looks at whether the server lives
 TRUSTED = ("TRUST_FULLY", "TRUST_ULTIMATE")
 WARNING = "WARNING: Skipping verification; you should better configure a keyring!"
 
@@ -101,15 +102,27 @@ def run(directory: Path, package: str, output: str, env: str, keyring: str, trus
         if not program.is_file():
             raise Refused(f"the package has no {RUN}")
         program.chmod(0o700)
-        done = subprocess.run([str(program), output, env, keyring, trust_db], cwd=directory, check=False,
-                              env=environment(directory), stdin=subprocess.DEVNULL)  # fmt: skip
+        status = _watched([str(program), output, env, keyring, trust_db], directory)
     except Refused as error:
         print(f"Refused: {error}", file=sys.stderr, flush=True)
         return 1
     except OSError as error:
         print(f"Cannot run the package: {error}", file=sys.stderr, flush=True)
         return 1
-    return 0 if done.returncode == 0 else 1
+    return 0 if status == 0 else 1
+
+
+def _watched(command: list[str], directory: Path) -> int:
+    """Run a program; where our caller dies meanwhile, clear all away, as nobody else would, and return 1."""
+    server = os.getppid()
+    with subprocess.Popen(command, cwd=directory, env=environment(directory), stdin=subprocess.DEVNULL) as process:
+        while True:
+            try:
+                return process.wait(PARENT_CHECK)
+            except subprocess.TimeoutExpired:
+                if os.getppid() != server:
+                    cleanup(directory, 0, keep=False)
+                    return 1
 
 
 def check_environment(directory: Path, env: str, keyring: str, trust_db: str) -> int:

@@ -1,6 +1,7 @@
 """The Fractal service with real processes: servers die and leave, the picture is that of an undisturbed run."""
 
 import importlib.util
+import random
 import signal
 from contextlib import ExitStack
 
@@ -9,7 +10,8 @@ from rserpool_apps import fractal_files, fractal_picture
 
 from rserpool.services import fractal_images
 
-from .pictures import PLACE, Pool, pictures
+from .pictures import PLACE, TRANSPORT, Pool, pictures
+from .programs import ours, running
 
 
 def computed(width, height, iterations, sessions, folder):
@@ -40,7 +42,7 @@ def test_servers_that_leave_after_some_packets_and_a_saved_sequence(tmp_path):
         assert user.popen.wait(30) == 0, user.output
         assert user.matches(r"has gone: failover")
         assert user.matches(r"goes on by its cookie")
-        assert len(user.matches(r"Image [12] completed in .* failovers")) == 2
+        assert len(user.matches(r"Image [12] completed in .* failovers: ")) == 2
         assert pool.servers[0].matches(r"Max Threads\s+= 4")
         assert any(s.matches(r"Disconnecting after 6 packets") for s in pool.servers)
         assert any(s.matches(r"Got CookieEcho on session") for s in pool.servers)
@@ -66,3 +68,11 @@ def test_a_signal_ends_it_in_the_middle_of_an_image(tmp_path, display):
     assert "Traceback" not in user.output
     if display == "terminal":
         assert user.output.rindex("\x1b[?25h") > user.output.rindex("\x1b[?25l")
+
+
+def test_without_a_registrar_it_says_so_and_ends_at_a_signal():
+    silent = (TRANSPORT, "-udp-port=0", f"-asapannounce=239.0.0.50:{random.randint(20000, 29999)}")
+    with running(ours("fractalpooluser", *silent, "-plain")) as user:
+        user.expect("no registrar found: start rspregistrar", 15)
+        assert user.end(signal.SIGTERM, 2.0) == 0
+    assert "Traceback" not in user.output

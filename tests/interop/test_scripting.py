@@ -18,7 +18,7 @@ from rserpool.services.scripting_client import Client, Files, Settings
 from rserpool.session import Library, Session
 from rserpool.settings import Settings as LibrarySettings
 
-from .helpers import lacking
+from .helpers import lacking, wait_until
 from .pictures import QUICK, TRANSPORT
 from .programs import ours, running
 
@@ -209,9 +209,7 @@ def test_when_the_server_ends_its_work_ends_and_another_does_it(town, tmp_path, 
     script = f'if [ -e {tmp_path}/second ]; then echo done > "$1"; else touch {tmp_path}/second; sleep {nap}; fi'
     client = town.client(tmp_path, package(script))
     client.expect("is processing")
-    end = time.monotonic() + 10
-    while not alive(nap) and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_until(lambda: alive(nap), 10)
     assert server.end() == 0
     assert gone(nap, 1)
     assert list(temporary.iterdir()) == []
@@ -219,6 +217,39 @@ def test_when_the_server_ends_its_work_ends_and_another_does_it(town, tmp_path, 
     assert client.popen.wait(30) == 0, client.output
     assert client.matches("FAILOVER")
     assert (tmp_path / "out").read_text() == "done\n"
+
+
+def test_when_the_server_is_killed_its_work_ends_too(town, tmp_path, temporary):
+    server = town.server(env={"TMPDIR": str(temporary)})
+    nap = naps()
+    client = town.client(tmp_path, package(f"setsid sleep {nap} & sleep {nap}"))
+    client.expect("is processing")
+    wait_until(lambda: len(alive(nap)) == 2, 10)
+    os.kill(server.popen.pid, signal.SIGKILL)
+    assert gone(nap, 5)
+    wait_until(lambda: not list(temporary.glob("rspSS-Session-*")), 5)
+
+
+def test_the_client_ends_at_signals_at_every_stage(tmp_path):
+    with ExitStack() as stack:
+        lonely = Town.__new__(Town)
+        lonely._stack, lonely.common = (
+            stack,
+            (TRANSPORT, f"-asapannounce=239.0.0.50:{random.randint(20000, 29999)}"),
+        )
+        client = lonely.client(tmp_path, b"")
+        client.expect("Connecting to pool")
+        assert client.end(signal.SIGINT, 2.0) == 0
+        town = Town(stack)
+        client = town.client(tmp_path, package("sleep 9"))
+        client.expect(r'no pool element of pool "ScriptingPool" can be reached', 15)
+        assert client.end(signal.SIGTERM, 2.0) == 0
+        town.server()
+        client = town.client(tmp_path, package('head -c 100 /dev/zero > "$1"; sleep 9'))
+        client.expect("is processing")
+        assert client.end(signal.SIGINT, 2.0) == 0
+        assert "Traceback" not in client.output
+    assert [p.name for p in tmp_path.iterdir()] == ["work.tar"]
 
 
 def test_a_full_server_says_so(town, tmp_path):

@@ -205,12 +205,19 @@ def test_plain_lines():
     one.log.append("  1.00 s  session 1: gone")
     view.update(one, "")
     give(one, 0, 0x1234, (5,) * 400)
+    view.update(one, "no server")
+    view.update(one, "no server")
+    view.update(one, "")
     one.ended = one.began + 3
     view.finish(one)
+    for left in (3, 2, 1):
+        view.update(one, f"next image in {left} s")
     lines = out.getvalue().splitlines()
-    assert lines[0] == "Image 1: place, 101 x 67, 4 sessions"
+    assert lines[0] == "Image 1: place, 101 x 67, sessions: 4"
     assert "  1.00 s  session 1: gone" in lines
-    assert lines[-1] == "  3.00 s  Image 1 completed in 3.00 s, 0 failovers: $00001234 100 %"
+    assert lines.count("no server") == 1
+    assert lines.pop() == "next image in 3 s"
+    assert lines[-1] == "  3.00 s  Image 1 completed in 3.00 s, failovers: 0; $00001234 100 %"
 
 
 def test_images_at_random_never_twice_in_a_row_and_bad_files_are_left_out(tmp_path):
