@@ -167,6 +167,29 @@ def test_our_calcapp_server_works_for_their_client(their_registrar, here, there,
     assert "Total Jobs Accepted" in (tmp_path / "pe.sca").read_text()
 
 
+def test_their_programs_report_to_our_monitor(our_registrar, there, here):
+    csp = ("-cspserver=198.51.100.1:2960", "-cspinterval=300")
+    with here("cspmonitor", "-json", "-updateinterval=300") as monitor:
+        # Without -identifier theirs reports under another identifier than it registers.
+        with there("rspserver", "-pingpong", OURS, "-identifier=0x11223344", *csp) as server:
+            identifier = server.expect(IDENTIFIER, 30)[1]
+            monitor.expect(rf'"id": "\${identifier}", "group": "pool element".*"protocol": "ASAP/SCTP"', 20)
+            with there("pingpongclient", OURS, "-interval=200", *csp, seconds=25) as client:
+                client.expect(r"Ack #", 30)
+                monitor.expect(rf'"group": "pool user".*"to": "\${identifier}".*"protocol": "PingPong/SCTP"', 20)
+
+
+def test_our_programs_report_to_their_monitor(their_registrar, here, there):
+    csp = ("-cspserver=198.51.100.2:2960", "-cspinterval=300")
+    with there("cspmonitor", "-full", "-updateinterval=300") as monitor:
+        with here("rspserver", "-echo", *SERVING, THEIRS, *csp) as server:
+            identifier = server.expect(IDENTIFIER, 30)[1]
+            monitor.expect(rf"PE \${identifier} \[.*198\.51\.100\.1:\d+.*A=1 .*0 Sessions", 20)
+            monitor.expect(r"-> PR \$[0-9a-f]{8} ASAP/SCTP", 20)
+            assert server.end() == 0
+        monitor.expect(r"0 PEs", 10)
+
+
 def test_our_hsdump_shows_their_handlespace(their_registrar, there, here):
     with there("rspserver", "-echo", THEIRS, "-policy=WeightedRandom:5") as server:
         identifier = server.expect(IDENTIFIER, 30)[1]
