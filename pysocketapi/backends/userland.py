@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pysctplib.core import events as e
 from pysctplib.core.config import Config
+from pysctplib.core.states import SETTING_UP
 
 from .. import constants as c
 from .. import structures as s
@@ -664,8 +665,10 @@ class UserChannel:
             self.queue.append(event)
         now = self.pump.now()
         for association in list(self.associations.values()):
-            if self.linger[0] and self.linger[1] == 0:
-                association.abort(now, b"")
+            if (self.linger[0] and self.linger[1] == 0) or (
+                association.state in SETTING_UP and not association.buffered
+            ):
+                association.abort(now, b"")  # being set up, with nothing to deliver: nobody waits for it any more
             else:
                 association.shutdown(now)
         if self.endpoint is not None and not self.shares_endpoint:
