@@ -343,10 +343,16 @@ class RegistrarShell:
     def _multicast(self, channel: Channel, action: Multicast) -> None:
         if channel.sender is None:
             return
+        sender, sent = channel.sender, False
         for interface in announcing(self._interfaces, channel.bound):
             data = action.data if interface.loopback else action.public
-            if data is not None and not channel.sender.send(data, interface):
-                log.debug("Cannot announce by interface %s", interface.name)
+            if data is not None and sender.send(data, interface):
+                sent = True
+        if not sent:
+            # Multicast is blocked or has no route (a firewall, a cable): this host's programs still hear us.
+            for interface in self._interfaces:
+                if interface.loopback:
+                    sender.send(action.data, interface)
 
     # The host
 

@@ -8,6 +8,8 @@ import pytest
 import uvloop
 
 from pysocketapi.aio import Message, Transport, open_endpoint
+from rserpool.multicast import Interface
+from rserpool.registrar.actions import ASAP, Multicast
 from rserpool.registrar.config import RegistrarConfig, StaticPeer, with_profile
 from rserpool.registrar.shell import open_registrar
 from rserpool.wire import asap
@@ -228,3 +230,44 @@ def test_a_taken_port_is_reported():
             await first.close()
 
     asyncio.run(body())
+
+
+class Sent:
+    """Stands for the announce socket of a host where some interfaces do not let multicast out."""
+
+    def __init__(self, working):
+        self.working, self.log = working, []
+
+    def send(self, data, interface):
+        if interface.name in self.working:
+            self.log.append((interface.name, data))
+        return interface.name in self.working
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    "working, expected",
+    [
+        (("lo", "eth0", "eth1"), [("eth0", b"all"), ("eth1", b"all")]),
+        (("lo", "eth1"), [("eth1", b"all")]),
+        (("lo",), [("lo", b"here")]),
+    ],
+)
+def test_where_multicast_is_blocked_this_host_still_hears_the_announces(working, expected):
+    async def body():
+        shell = await open_registrar(config(), PRIVATE)
+        try:
+            shell.asap.sender, shell.asap.bound = Sent(working), ()
+            shell._interfaces = [
+                Interface("lo", 1, (HERE,)),
+                Interface("eth0", 2, ("10.0.0.1",)),
+                Interface("eth1", 3, ("10.0.1.1",)),
+            ]
+            shell._multicast(shell.asap, Multicast(ASAP, b"here", b"all"))
+            return shell.asap.sender.log
+        finally:
+            await shell.close()
+
+    assert asyncio.run(body()) == expected
