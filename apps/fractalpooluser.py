@@ -241,6 +241,9 @@ def main(words: Sequence[str]) -> int:
     wishes = Wishes(size, values.threads, Marks(not values.nocolormarks, not values.nosessions))
     try:
         images = Images(files_of(values), values.seed)
+        for name in filter(None, (values.png, values.imagestorageprefix)):
+            if not Path(name).parent.is_dir():  # better now than when the image is complete
+                raise ValueError(f"there is no folder {Path(name).parent} to save images in")
         view = view_for(values, wishes)
     except (OSError, ValueError) as error:
         return fail(PROGRAM, str(error))

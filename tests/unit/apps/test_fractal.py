@@ -241,7 +241,17 @@ def test_without_a_usable_file_the_whole_set():
     assert (parameter.c1, parameter.c2, parameter.max_iterations) == (-1.5 + 1.5j, 1.5 - 1.5j, 1024)
 
 
-@pytest.mark.parametrize("options", [["-configdir=/no/such"], ["-file=/no/such"], ["-threads=513"], ["-width=10"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-configdir=/no/such"],
+        ["-file=/no/such"],
+        ["-threads=513"],
+        ["-width=10"],
+        ["-png=/no/such/a.png"],
+        ["-imagestorageprefix=/no/such/a"],
+    ],
+)
 def test_bad_options_are_told(options, capsys):
     assert fractalpooluser.main(options) == 1
     assert "fractalpooluser: " in capsys.readouterr().err
