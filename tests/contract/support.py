@@ -37,7 +37,7 @@ def _transport(salt: int) -> Transport:
     if BACKEND == "kernel":
         return Transport("kernel")
     if os.environ.get("CONTRACT_UDP") == "shared":  # the host's port 9899 through its hub
-        return Transport("userland")
+        return Transport("userland", hub=os.environ.get("CONTRACT_HUB", "auto"))
     return Transport("userland", udp_port=_free_udp_port(salt))
 
 
