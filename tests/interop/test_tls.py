@@ -6,6 +6,7 @@ Made with rspcerts, as docs/how-to/tls.md tells it; only the certificates that a
 import re
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.request import urlopen
 
 import pytest
 from rserpool_apps import rspcerts
@@ -183,12 +184,22 @@ STRANGERS = {
 }
 
 
+COUNTED = {
+    "no certificate": "no certificate",
+    "expired certificate": "expired certificate",
+    "another authority": "unknown authority",
+    "an authority of their own": "our certificate refused",
+    "no TLS": "no TLS",
+}
+
+
 @pytest.mark.parametrize("who", STRANGERS)
 def test_strangers_are_refused_and_others_go_on(tmp_path, pki, who):
     option, at_registrar, at_stranger = STRANGERS[who]
     options = [o for o in (option(pki),) if o is not None]
     with town(tmp_path) as here:
-        registrar = here.registrar(0, pki.option("reg1"))
+        status = f"127.0.0.1:{free_udp_ports(1)[0]}"
+        registrar = here.registrar(0, pki.option("reg1"), f"-status={status}")
         place = (0, registrar.port)
         element = here.user("rspserver", place, "-pingpong", pki.option("worker"))
         element.expect(r"Identifier\s+=")
@@ -201,6 +212,10 @@ def test_strangers_are_refused_and_others_go_on(tmp_path, pki, who):
         assert user.popen.wait(30) == 0, user.output
         assert len(registrar.matches(r"Registered ")) == 1, line
         assert "Intruders" not in registrar.output
+        with urlopen(f"http://{status}/metrics", timeout=5) as answer:
+            counted = re.findall(r'reason="TLS: ([^"]+)"} (\d+)', answer.read().decode())
+        assert [reason for reason, _ in counted] == [COUNTED[who]]
+        assert int(counted[0][1]) >= 1
         for program in (element, registrar):
             assert program.end() == 0
 
