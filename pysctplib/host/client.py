@@ -103,8 +103,8 @@ class PortSpace:
         """The control connection is readable: the hub has gone. Join the next; True if the sockets changed."""
         if self.control is not None:
             try:
-                # Not MSG_DONTWAIT: Python waits first where a socket has a timeout. There may be nothing to read, if
-                # another thread took the answer to its request between our poll and here.
+                # Not MSG_DONTWAIT: Python waits first where a socket has a timeout. There may be nothing to read,
+                # if another thread took the answer to its request between our poll and here.
                 self.control.setblocking(False)
                 if self.control.recv(protocol.LARGEST):  # nothing is said without being asked
                     return False
