@@ -11,6 +11,7 @@ import tarfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -36,6 +37,10 @@ class Town:
         return self._stack.enter_context(running(ours(program, *self.common, *options), **more))
 
     def server(self, *options, **more):
+        # Servers that are killed leave things behind.
+        more.setdefault(
+            "env", {"TMPDIR": self._stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))}
+        )
         server = self.start("rspserver", "-scripting", *options, **more)
         server.expect(r"Identifier\s+= ")
         return server
