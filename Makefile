@@ -25,7 +25,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest --ignore=tests/soak
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/soak
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
