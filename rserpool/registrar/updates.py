@@ -98,12 +98,12 @@ def handle_update(state: State, link: Link, message: enrp.HandleUpdate, now: flo
             # The element answers by making us its home; then it re-registers here.
             state.send_element(element, keepalive(state, element, True))
     elif message.action == DELETE:
-        _delete(state, message)
+        _delete(state, message, now)
     else:
         state.drop("update action")
 
 
-def _delete(state: State, message: enrp.HandleUpdate) -> None:
+def _delete(state: State, message: enrp.HandleUpdate, now: float) -> None:
     element = state.handlespace.find(message.handle, message.element.identifier)
     if element is None:
         return
@@ -112,11 +112,18 @@ def _delete(state: State, message: enrp.HandleUpdate) -> None:
         # the same and gets it back by the next audit).
         state.drop("removal by a former home")
         return
-    log.log(ACTION, "Peer $%08x removes %r", message.sender, element)
     if element.connection is not None:
-        # It was registered here as well. If this is its home after all, it answers, and is made to register.
+        # Its association with us lives: it registered there only in passing, and is ours until it turns out to be
+        # silent. Its answer could be lost; that nobody asks it any more could not be mended.
+        log.log(ACTION, "Peer $%08x removes %r, which is associated with us: asking it", message.sender, element)
+        state.handlespace.set_home(element, state.identifier)
+        announce(state, element, ADD)
+        state.keepalives.cancel(element)
+        state.keepalive_timeouts.arm(element, now + state.config.keepalive_timeout)
         state.send_element(element, keepalive(state, element, False))
-    elif element in state.keepalive_timeouts:
+        return
+    log.log(ACTION, "Peer $%08x removes %r", message.sender, element)
+    if element in state.keepalive_timeouts:
         # We have just taken it over, and it may have followed: then it must look again.
         state.abort_element(element, "not registered")
     state.forget_timers(element)
