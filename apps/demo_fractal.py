@@ -6,6 +6,7 @@ The user is the demo itself, so that its image can be shown. How programs are st
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -80,7 +81,9 @@ async def play(stage: Stage, values: Values, drawn: Drawn) -> None:
         finally:
             drawing.cancel()
             await asyncio.gather(drawing, return_exceptions=True)
-    target = Path(values.png) if values.png else Path(tempfile.gettempdir()) / "rspdemo.png"
+    # Each user has a name of their own: temporary files of others cannot be replaced.
+    own = f"rspdemo-{os.getuid() if hasattr(os, 'getuid') else 'user'}.png"
+    target = Path(values.png) if values.png else Path(tempfile.gettempdir()) / own
     job.picture.save(target)
     drawn.saved = str(target)
 

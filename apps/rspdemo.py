@@ -41,7 +41,7 @@ PROGRAM = Program(
                 Option("scenario", "fractal: an image, of which a server and a registrar are killed; pingpong: a "
                        "session with a counter", choice("fractal", "pingpong"), "fractal", "fractal|pingpong"),
                 Option("png", "where the image of the scenario fractal goes", text, metavar="FILE",
-                       shown="rspdemo.png among the temporary files"),
+                       shown="rspdemo-UID.png among the temporary files"),
                 Option("servers", "how many servers", integer(2, 5), "3", "N"),
                 Option("kills", "how many of them are killed", integer(1, 4), "1", "N"),
                 Option("interval", "time between the user's messages", milliseconds(20, 5000), "150", "MS"),
