@@ -18,7 +18,7 @@ PROCESSES = (INTEROP, HERE / "contract" / "test_in_guest.py", HERE / "contract" 
 TRIES_MORE = 2
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if INTEROP in item.path.parents:
