@@ -59,7 +59,7 @@ def test_a_signal_ends_it_in_the_middle_of_an_image(tmp_path, display):
     options = ("-threads=4", f"-file={tmp_path}/place.fgp", f"-display={display}", "-loglevel=3")
     with ExitStack() as stack:
         pool = Pool(stack)
-        user = pool._start("fractalpooluser", *options, env={"QT_QPA_PLATFORM": "offscreen"})
+        user = pool._start("fractalpooluser", *options, env={"QT_QPA_PLATFORM": "offscreen", "TERM": "xterm"})
         wait_until(lambda: sum(len(s.matches("Got Parameter")) for s in pool.servers) >= 4, 30)
         assert user.end(signal.SIGINT, 3.0) == 0
         for server in pool.servers:
