@@ -82,9 +82,21 @@ def unpack(package: Path, directory: Path, limit: int) -> None:
                 count += 1
                 if total > limit or count > MAX_MEMBERS:
                     raise Refused("the package is too large when unpacked")
-                archive.extract(member, directory, filter="data")
+                _extract(archive, member, directory)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise Refused(f"the package cannot be unpacked: {error}") from None
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+    """Extract one member below a directory. TarError for what would reach outside."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extract(member, directory, filter="data")
+        return
+    # Python before 3.11.4 has no filters: plain files and folders below the directory, nothing else.
+    target = (directory / member.name).resolve()
+    if not (member.isfile() or member.isdir()) or not target.is_relative_to(directory.resolve()):
+        raise tarfile.TarError(f"{member.name!r} is not taken")
+    archive.extract(member, directory)
 
 
 def environment(directory: Path) -> dict[str, str]:
