@@ -25,7 +25,8 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/soak
+	$(BIN)/pytest -n 2 --ignore=tests/soak --ignore=tests/interop
+	$(BIN)/pytest tests/interop
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
