@@ -16,7 +16,6 @@ from .logs import Output
 from .options import Values
 from .poolusers import FailoverKeeper
 
-ANSWER = 5.0  # seconds for a request to be answered
 PAUSE = 1.0  # seconds before a request is made again after a rejection
 
 
@@ -34,7 +33,7 @@ class Counters:
 
 @dataclass(slots=True)
 class Timers:
-    """Keep-alives, in seconds."""
+    """In seconds: between keep-alives, and for a keep-alive or a request to be answered."""
 
     interval: float
     timeout: float
@@ -47,6 +46,7 @@ class Job:
     number: int
     size: int
     queued: float
+    ahead: int = 0  # jobs in the queue when it came
     started: float = 0.0
     accepted: float = 0.0
     completed: float = 0.0
@@ -82,7 +82,7 @@ class Dialogue:
         self.counters = counters
         self.working = False  # accepted by the server at hand
         self.awaiting = False  # a keep-alive is to be answered
-        self.due = time.monotonic() + ANSWER
+        self.due = time.monotonic() + timers.timeout
 
     async def send(self, kind: int) -> None:
         """Send a message; if that fails, a failover event follows."""
@@ -95,8 +95,12 @@ class Dialogue:
     async def request(self) -> None:
         """Ask a server to take the job; one that got the cookie has been asked by that."""
         self.working = self.awaiting = False
-        self.due = time.monotonic() + ANSWER
-        if not self.session.has_cookie:
+        self.due = time.monotonic() + self.timers.timeout
+        if self.session.has_cookie:
+            # RSPLIB's server looks at a cookie not before another message comes.
+            self.counters.keepalives += 1
+            await self.send(calcapp.KEEP_ALIVE)
+        else:
             self.counters.requests += 1
             await self.send(calcapp.REQUEST)
 
@@ -143,7 +147,7 @@ async def work_off(
             if event is None:
                 return
             if isinstance(event, Failover):
-                dialogue.due = time.monotonic() + ANSWER
+                dialogue.due = time.monotonic() + timers.timeout
                 await keeper.handle(event)
                 if event.complete:
                     await dialogue.request()
@@ -164,6 +168,7 @@ async def _answer(event: Data, dialogue: Dialogue, say: Callable[[str], None]) -
         counters.accepts += 1
         dialogue.working = True
         dialogue.answered()
+        # The first time counts: what another server did before a failover was processing, too.
         job.accepted = job.accepted or time.time()
         say(f"Job #{job.number} accepted")
     elif message.type == calcapp.REJECT:

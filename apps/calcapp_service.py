@@ -6,8 +6,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from rserpool.services import calcapp
 from rserpool.services.calcapp_server import Drop, Note, Send, SendCookie, Server, Settings
@@ -66,21 +66,54 @@ def parameters(values: Values) -> list[tuple[str, str]]:
     ]
 
 
+class Totals:
+    """The statistics of a run, which go on over cycles of up and down time."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self.uptime = 0.0  # seconds, of the cycles that have ended
+        self.used = 0.0  # calculations, likewise
+        self.accepted = 0
+        self.rejected = 0
+        self.vector = VectorFile(values.capvector, HEADER)
+
+    def add(self, server: Server, lasted: float) -> None:
+        """Take over what a server has done in so many seconds."""
+        self.uptime += lasted
+        self.used += server.used
+        self.accepted += server.accepted
+        self.rejected += server.rejected
+
+    def write(self) -> None:
+        """Write the totals. Raises OSError."""
+        values = self.values
+        self.vector.close()
+        capacity = self.uptime * values.capcapacity
+        write_scalars(values.capscalar, values.capobject, [
+            ("CalcAppPE Service Uptime", self.uptime),
+            ("CalcAppPE Service Capacity", round(values.capcapacity)),
+            ("CalcAppPE Service Max Jobs", values.capmaxjobs),
+            ("CalcAppPE Total Used Capacity", round(self.used)),
+            ("CalcAppPE Total Wasted Capacity", max(0, round(capacity - self.used))),
+            ("CalcAppPE Total Jobs Accepted", self.accepted),
+            ("CalcAppPE Total Jobs Rejected", self.rejected),
+            ("CalcAppPE Utilization", self.used / capacity if capacity else 0.0),
+        ])  # fmt: skip
+
+
 class Bench:
-    """The jobs of this program: the sans-IO server, a timer, the sessions, the files."""
+    """The jobs of one cycle: the sans-IO server, a timer, the sessions."""
 
     def __init__(self, values: Values, out: Output, element: PoolElement) -> None:
         self._values = values
         self._out = out
         self._element = element
+        self._totals: Totals = values.captotals
         self._began = time.monotonic()
         self.server = Server(settings_of(values), self._began)
         self._sessions: dict[Hashable, PeerSession] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sending: set[asyncio.Task[None]] = set()
-        # In cycles of up and down time the rows go on.
-        self._vector = VectorFile(values.capvector, HEADER, append=values.uptime is not None
-                                  and os.path.exists(values.capvector))  # fmt: skip
 
     async def serve(self, session: PeerSession) -> None:
         """Serve one session."""
@@ -156,36 +189,37 @@ class Bench:
             else:
                 self._out.line(f" Job removed ({running} still running)")
         if note.what == "complete":
-            lasted = time.monotonic() - self._began
-            available = lasted * self._values.capcapacity
-            self._vector.row(
+            totals = self._totals
+            lasted = totals.uptime + time.monotonic() - self._began
+            available, used = lasted * self._values.capcapacity, totals.used + self.server.used
+            totals.vector.row(
                 f"{self._values.capobject} {os.getpid()} 0x{self._element.identifier:08x} {time.time():.6f} "
-                f"{lasted:.6f}   {available:.0f} {self.server.used:.0f} {self.server.used / available:.6f}   "
+                f"{lasted:.6f}   {available:.0f} {used:.0f} {used / available:.6f}   "
                 f"{running} {self._values.capmaxjobs}"
             )
 
     async def close(self) -> None:
-        """Send what the next servers need, write the totals."""
-        values, server = self._values, self.server
-        if random.random() < values.capcleanshutdownprobability:
-            server.finish(time.monotonic())
+        """Send what the next servers need, perhaps; the totals get what was done."""
+        server, now = self.server, time.monotonic()
+        if random.random() < self._values.capcleanshutdownprobability:
+            server.finish(now)
             self._turn()
             await asyncio.gather(*self._sending, return_exceptions=True)
+        else:
+            server.expire(now)
         if self._timer is not None:
             self._timer.cancel()
-        self._vector.close()
-        lasted = time.monotonic() - self._began
-        capacity = lasted * values.capcapacity
-        write_scalars(values.capscalar, values.capobject, [
-            ("CalcAppPE Service Uptime", lasted),
-            ("CalcAppPE Service Capacity", round(values.capcapacity)),
-            ("CalcAppPE Service Max Jobs", values.capmaxjobs),
-            ("CalcAppPE Total Used Capacity", round(server.used)),
-            ("CalcAppPE Total Wasted Capacity", round(capacity - server.used)),
-            ("CalcAppPE Total Jobs Accepted", server.accepted),
-            ("CalcAppPE Total Jobs Rejected", server.rejected),
-            ("CalcAppPE Utilization", server.used / capacity if capacity else 0.0),
-        ])  # fmt: skip
+        self._totals.add(server, now - self._began)
+
+
+@contextmanager
+def prepared(values: Values) -> Iterator[None]:
+    """The statistics files around the service, whatever cycles it runs in. Raises OSError."""
+    values.captotals = Totals(values)
+    try:
+        yield
+    finally:
+        values.captotals.write()
 
 
 @asynccontextmanager

@@ -39,7 +39,8 @@ PROGRAM = Program(
                 Option("runtime", "end after this time", seconds(), "86400", "S"),
                 Option("keepalivetransmissioninterval", "time between keep-alives to the server",
                        milliseconds(100), "5000", "MS"),
-                Option("keepalivetimeoutinterval", "time to answer one", milliseconds(100), "5000", "MS"),
+                Option("keepalivetimeoutinterval", "time to answer one, or a request", milliseconds(100),
+                       "5000", "MS"),
                 Option("object", "name in the statistics files", text, "scenario.calcapppooluser[0]", "NAME"),
                 Option("vector", "statistics: a row for each job", text, "CalcAppPU.vec", "FILE"),
                 Option("scalar", "statistics: totals at the end", text, "CalcAppPU.sca", "FILE"),
@@ -76,12 +77,12 @@ class Workload:
     async def generate(self) -> None:
         """Let jobs arrive."""
         while True:
+            await asyncio.sleep(random.expovariate(1 / self.values.jobinterval))
             size = max(1, round(random.expovariate(1 / self.values.jobsize)))
-            job = Job(len(self.queued) + 1, size, time.time())
+            job = Job(len(self.queued) + 1, size, time.time(), len(self.queue))
             self.queued.append(job)
             self.queue.append(job)
             self.arrived.set()
-            await asyncio.sleep(random.expovariate(1 / self.values.jobinterval))
 
     async def work(self, library: Library) -> None:
         """Work the jobs off."""
@@ -99,9 +100,9 @@ class Workload:
 
     def _complete(self, job: Job) -> None:
         self.completed.append(job)
-        values, waiting = self.values, len(self.queue)
+        values = self.values
         self._vector.row(
-            f"{values.object} {os.getpid()} {job.number} {job.size} {values.jobinterval:.6f}   {waiting} "
+            f"{values.object} {os.getpid()} {job.number} {job.size} {values.jobinterval:.6f}   {job.ahead} "
             f"{job.queuing:.6f} {job.startup:.6f} {job.processing:.6f} {job.handling:.6f} "
             f"{job.size / job.handling:.6f}   {job.queued:.6f} {job.started:.6f} {job.accepted:.6f} "
             f"{job.completed:.6f}"
@@ -110,7 +111,7 @@ class Workload:
             return
         say = self.out.line
         say(f"Job #{job.number} completed:")
-        say(f"   Queue Length   = {waiting}")
+        say(f"   Queue Length   = {job.ahead}")
         say(f"   JobSize        = {job.size:g}")
         say(f"   JobInterval    = {values.jobinterval:g} [s]")
         say(f"   StartupDelay   = {job.startup:g} [s]")

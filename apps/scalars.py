@@ -9,11 +9,10 @@ from typing import IO
 class VectorFile:
     """Rows with numbers before them, below a header. Raises OSError if the file cannot be written."""
 
-    def __init__(self, name: str, header: str, append: bool = False) -> None:
-        self._file: IO[str] = open(name, "a" if append else "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+    def __init__(self, name: str, header: str) -> None:
+        self._file: IO[str] = open(name, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
         self._rows = 0
-        if not append:
-            self._file.write(header + "\n")
+        self._file.write(header + "\n")
 
     def row(self, text: str) -> None:
         """Write a row."""

@@ -172,6 +172,7 @@ SERVICES = (
         _by_itself,
         options=calcapp_service.OPTIONS,
         parameters=calcapp_service.parameters,
+        prepared=calcapp_service.prepared,
         begin=calcapp_service.begin,
     ),
     Service(

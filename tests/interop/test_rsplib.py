@@ -3,12 +3,13 @@
 The originals run in the lab's guest on its kernel's SCTP, ours beside it in userland.
 """
 
+import re
 import shlex
 from contextlib import contextmanager
 
 import pytest
 
-from .helpers import wire_to_guest
+from .helpers import wait_until, wire_to_guest
 from .programs import ours, running
 
 pytestmark = pytest.mark.lab
@@ -137,34 +138,69 @@ def test_their_hsdump_sees_our_handlespace_and_breaks_nothing(our_registrar, the
             terminal.expect(rf"from PE \${identifier}> Hello 3", 30)
 
 
-def test_their_calcapp_server_works_for_our_client(our_registrar, there, here, tmp_path):
-    files = ("-capvector=/tmp/pe.vec", "-capscalar=/tmp/pe.sca")
-    with there("rspserver", "-calcapp", OURS, *files) as server:
-        server.expect(IDENTIFIER, 30)
-        mine = (f"-vector={tmp_path}/pu.vec", f"-scalar={tmp_path}/pu.sca")
-        jobs = ("-jobinterval=0.5", "-jobsize=300000", "-runtime=8", "-keepalivetransmissioninterval=200")
-        with here("calcappclient", *CALLING, OURS, *jobs, *mine) as client:
-            assert client.popen.wait(40) == 0, client.output
-        server.expect(r"Job .* is complete!", count=3)
-    done = len(client.matches(r"Job #\d+ completed:"))
-    assert done >= 3
-    assert f'"CalcAppPU Total CalcAppCompletes"     {done}' in (tmp_path / "pu.sca").read_text()
-    assert len((tmp_path / "pu.vec").read_text().splitlines()) == done + 1
+def totals(text):
+    """The numbers of a scalar file by name."""
+    return dict(re.findall(r'" "CalcAppPU (.*?)" +(\d+)$', text, re.MULTILINE))
 
 
-def test_our_calcapp_server_works_for_their_client(their_registrar, here, there, tmp_path):
-    files = (f"-capvector={tmp_path}/pe.vec", f"-capscalar={tmp_path}/pe.sca")
-    quick = ("-capkeepalivetransmissioninterval=200", "-capcookiemaxtime=0.2")
-    with here("rspserver", "-calcapp", *SERVING, THEIRS, *files, *quick) as server:
-        server.expect(IDENTIFIER, 30)
-        jobs = ("-jobinterval=1", "-jobsize=300000", "-keepalivetransmissioninterval=200")
-        with there(
-            "calcappclient", THEIRS, *jobs, "-vector=/tmp/pu.vec", "-scalar=/tmp/pu.sca", seconds=20
-        ) as client:
+COOKIE = bytes.fromhex("0000000b 0b00001c")  # PPID and ASAP's header, for one of CalcApp
+ALIVE = "-keepalivetransmissioninterval=200"
+SMALL = ("-jobinterval=0.5", "-jobsize=300000", ALIVE)
+HUGE = ("-jobinterval=1", "-jobsize=10000000000", ALIVE)  # hours, so that it is interrupted in any case
+SERVE_JOBS = ("-calcapp", "-capkeepalivetransmissioninterval=200", "-capcookiemaxtime=0.2")
+
+
+def test_their_calcapp_servers_work_for_our_client(our_registrar, there, here, tmp_path):
+    theirs = ("rspserver", *SERVE_JOBS, OURS, "-capvector=/tmp/pe.vec", "-capscalar=/tmp/pe.sca")
+    mine = (f"-vector={tmp_path}/pu.vec", f"-scalar={tmp_path}/pu.sca")
+    with there(*theirs) as one, there(*theirs) as two:
+        for server in one, two:
+            server.expect(IDENTIFIER, 30)
+        with here("calcappclient", *CALLING, OURS, *SMALL, *mine) as client:
             client.expect(r"Job #\d+ completed:", 30, count=3)
-        assert server.end() == 0
-    assert len((tmp_path / "pe.vec").read_text().splitlines()) >= 4
-    assert "Total Jobs Accepted" in (tmp_path / "pe.sca").read_text()
+            assert client.end() == 0
+        found = totals((tmp_path / "pu.sca").read_text())
+        done = len(client.matches(r"Job #\d+ completed:"))
+        assert int(found["Total CalcAppCompletes"]) == int(found["Total Jobs Completed"]) == done
+        assert len((tmp_path / "pu.vec").read_text().splitlines()) == done + 1
+        packets = tmp_path / "pu.pcap"
+        with here("calcappclient", *CALLING, OURS, *HUGE, *mine, f"-pcap={packets}") as client:
+            size = re.escape(client.expect(r"Request for job #1 \(job size (.*)\)", 20)[1])
+            accepted = rf"Job .* of size {size}.* accepted"
+            # Theirs sends none when it ends; the first comes after more than a second.
+            wait_until(lambda: packets.exists() and COOKIE in packets.read_bytes(), 20, "a cookie")
+            busy, other = (one, two) if one.matches(accepted) else (two, one)
+            busy.end(seconds=10)
+            client.expect(r"FAILOVER_COMPLETE.*cookie=yes", 20)
+            # Regression: it looks at a cookie only when something comes behind it.
+            other.expect(accepted + " from cookie echo", 10)
+            client.expect(r"Job #1 accepted", 10, count=2)
+            assert client.end() == 0
+    found = totals((tmp_path / "pu.sca").read_text())
+    # The second server was asked by the cookie, not by another request.
+    assert (found["Total CalcAppRequests"], found["Total CalcAppAccepts"]) == ("1", "2")
+    assert int(found["Total CalcAppKeepAlives"]) > 0 < int(found["Total CalcAppKeepAliveAcks"])
+
+
+def test_our_calcapp_servers_work_for_their_client(their_registrar, here, there, tmp_path):
+    mine = ("rspserver", *SERVE_JOBS, *SERVING, THEIRS, f"-capvector={tmp_path}/v", f"-capscalar={tmp_path}/s")
+    theirs = ("calcappclient", THEIRS, "-vector=/tmp/pu.vec", "-scalar=/tmp/pu.sca")
+    with here(*mine) as one:
+        one.expect(IDENTIFIER, 30)
+        with there(*theirs, *SMALL, seconds=20) as client:
+            client.expect(r"Job #\d+ completed:", 30, count=3)
+        one.expect(r"SESSION_REMOVE", 20)
+        with there(*theirs, *HUGE, seconds=80) as client:
+            client.expect("Job #1 accepted", 30)
+            job = one.matches(r"Job .* of size (\S+) accepted")[-1][1]
+            assert one.end() == 0
+            assert len((tmp_path / "v").read_text().splitlines()) >= 4
+            with here(*mine) as two:
+                assert two.expect(r"Job .* of size (\S+) accepted", 40)[1] == job
+                client.expect("Job #1 accepted", 10, count=2)
+                assert two.end() == 0
+            assert len(client.matches("Request for job #1")) == 1
+    assert "Total Jobs Accepted" in (tmp_path / "s").read_text()
 
 
 def test_their_programs_report_to_our_monitor(our_registrar, there, here):
