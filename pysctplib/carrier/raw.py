@@ -14,7 +14,7 @@ import os
 import socket
 
 from . import linux
-from .udp import BUFFER, READS, SOCKET_BUFFER, Counters, Datagram, PathKey, Receive
+from .udp import BUFFER, MANY, READS, SOCKET_BUFFER, Counters, Datagram, PathKey, Receive, local_address
 
 PROTOCOL = 132
 KERNEL_SCTP = "/proc/net/sctp"  # there while the kernel's SCTP is loaded
@@ -102,8 +102,10 @@ class RawCarrier:
                     continue
             local = ""
             for _, _, value in ancillary:
-                raw = value[4:8] if len(value) == 12 else value[:16]
-                local = socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+                local = local_address(value[4:] if len(value) == 12 else value[:16])
+            if local is MANY:
+                self.counters.not_unicast += 1
+                continue
             self.counters.received += 1
             receive(bytes(self._view[start:size]), (source[0].partition("%")[0], 0, local), now)
 

@@ -4,7 +4,8 @@ One carrier has a socket for IPv4, one for IPv6, or both, all at one UDP port. R
 wake-up, with UDP_GRO many in one system call; sending joins runs of equal size for one destination into one call
 with UDP_SEGMENT. Where the system lacks these, the same calls move one datagram each. The address that a packet
 was sent to is reported (PKTINFO), so that answers leave from it (RFC 6951 section 5.4 wants the peer to know us by
-it). What is in the packets is not looked at. Errors of the network are counted, never raised.
+it). A packet that was sent to many hosts is dropped (RFC 9260 section 8.4 rule 1). What is in the packets is not
+looked at. Errors of the network are counted, never raised.
 """
 
 from __future__ import annotations
@@ -27,17 +28,30 @@ SOCKET_BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
 READS = 48  # system calls at one wake-up at most, so that timers get their turn
 ROUTE_LIFE = 30.0  # seconds that a route's choice of source address is remembered
 BACKLOG = 4096  # datagrams kept while the system's send buffer is full
+MANY = "many"  # in place of the local address of a packet that was sent to many hosts
 
 _Route = tuple[socket.socket, tuple[str, int], list[tuple[int, int, bytes]]]
+
+
+def local_address(raw: bytes) -> str:
+    """Return the own address of a received packet from the addresses in its PKTINFO; `MANY` if it is none.
+
+    IPv6: the destination. IPv4: the address to answer from and the destination, which differ if that is a
+    multicast or a broadcast address.
+    """
+    if len(raw) == 16:
+        return MANY if raw[0] == 0xFF else socket.inet_ntop(socket.AF_INET6, raw)
+    return socket.inet_ntop(socket.AF_INET, raw[:4]) if raw[:4] == raw[4:] else MANY
 
 
 class Counters:
     """What happened to datagrams on their way."""
 
-    __slots__ = ("received", "send_errors", "sent", "sent_dropped")
+    __slots__ = ("not_unicast", "received", "send_errors", "sent", "sent_dropped")
 
     def __init__(self) -> None:
         self.received = 0
+        self.not_unicast = 0  # read, but sent to many: dropped
         self.sent = 0
         self.send_errors: dict[int, int] = {}  # errno -> how often
         self.sent_dropped = 0  # send buffer full and the backlog too
@@ -170,9 +184,12 @@ class UdpCarrier:
                 if level == linux.SOL_UDP and kind == linux.UDP_GRO:
                     segment = linux.INT.unpack_from(value)[0] or size
                 else:
-                    raw = value[4:8] if len(value) == 12 else value[:16]
+                    raw = value[4:] if len(value) == 12 else value[:16]
                     known = names.get(raw)
                     local = known if known is not None else self._name(raw)
+            if local is MANY:
+                self.counters.not_unicast += 1
+                continue
             key = (source[0], source[1], local)
             if segment >= size:
                 self.counters.received += 1
@@ -188,7 +205,7 @@ class UdpCarrier:
     def _name(self, raw: bytes) -> str:
         if len(self._names) > 1024:
             self._names.clear()
-        name = socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+        name = local_address(raw)
         self._names[raw] = name
         return name
 

@@ -265,6 +265,7 @@ class Association:
 
     def forget_transfer(self) -> None:
         """Drop all transfer state and timers (restart)."""
+        inbound.give_up_partial(self)
         self.outbound = Outbound()
         self.buffered = self.error_count = self.shutdown_count = 0
         self.above_half = self.closing = False
@@ -306,7 +307,7 @@ class Association:
         """Queue an ERROR chunk, capped to what a packet may hold."""
         room = self.current.payload // 2
         if sum(map(len, self.control)) < room:
-            self.control.append(packet.chunk(chunks.ERROR, 0, causes.encode([(cause[0], cause[1][: room - 8])])))
+            self.control.append(packet.chunk(chunks.ERROR, 0, causes.encode([cause], room - 4)))
             self.touch()
 
     def violation(self, now: float, text: bytes) -> None:
@@ -558,6 +559,16 @@ def _on_shutdown_complete(a: Association, flags: int, value: bytes, path: Path, 
         teardown.on_shutdown_complete(a, flags, value, path, now)
 
 
+def _on_shutdown_ack(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+    if a.state in SETTING_UP:  # section 8.5.1 E: as if there were no association
+        complete = packet.chunk(chunks.SHUTDOWN_COMPLETE, chunks.T_BIT, b"")
+        a.engine.reply(path.key, a.endpoint.port, a.peer_port, a.local_tag, complete)
+    elif a.state in _SHUTTING:
+        teardown.on_shutdown_ack(a, flags, value, path, now)
+    else:
+        a.engine.counters.drop("SHUTDOWN ACK in a wrong state")
+
+
 _SHUTTING = (State.SHUTDOWN_SENT, State.SHUTDOWN_ACK_SENT)
 _ESTABLISHED = (*SENDS_DATA, *_SHUTTING)
 
@@ -568,7 +579,7 @@ CHUNKS: dict[int, Callable[[Association, int, bytes, Path, float], None]] = {
     chunks.HEARTBEAT_ACK: _on_heartbeat_ack,
     chunks.ABORT: _on_abort,
     chunks.SHUTDOWN: _checked(_ESTABLISHED, teardown.on_shutdown, "SHUTDOWN"),
-    chunks.SHUTDOWN_ACK: _checked(_SHUTTING, teardown.on_shutdown_ack, "SHUTDOWN ACK"),
+    chunks.SHUTDOWN_ACK: _on_shutdown_ack,
     chunks.ERROR: _on_error,
     chunks.COOKIE_ECHO: _not_here("COOKIE ECHO that is not the first chunk"),
     chunks.COOKIE_ACK: setup.on_cookie_ack,

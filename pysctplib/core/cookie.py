@@ -14,6 +14,7 @@ from struct import Struct
 
 from ..errors import DecodeError
 
+SPENT = 65536  # used cookies that are remembered at most, twice
 KEY_LIFETIME = 3600.0  # seconds
 MAC_SIZE = 32
 _FIXED = Struct(">ddHHHLLLLLLHHLBL")
@@ -44,15 +45,44 @@ class Cookie:
 
 
 class Jar:
-    """Signs and opens cookies. ``random_bytes(n)`` gives key material."""
+    """Signs and opens cookies, and knows which were used. ``random_bytes(n)`` gives key material.
 
-    __slots__ = ("_born", "_key", "_previous", "_random_bytes")
+    A cookie makes one association. Who has a copy, be it a network that delivers packets twice, must not make
+    another one with it when the first has ended. So the tags of used cookies are kept, in two generations: the
+    older one is forgotten when the younger one is as old as a cookie can get, or full.
+    """
+
+    __slots__ = (
+        "_born",
+        "_key",
+        "_longest",
+        "_previous",
+        "_random_bytes",
+        "_spent",
+        "_spent_before",
+        "_spent_since",
+    )
 
     def __init__(self, random_bytes: Callable[[int], bytes], now: float) -> None:
         self._random_bytes = random_bytes
         self._key = random_bytes(32)
         self._previous = random_bytes(32)
         self._born = now
+        self._spent: set[int] = set()
+        self._spent_before: set[int] = set()
+        self._spent_since = now
+        self._longest = 0.0
+
+    def spend(self, cookie: Cookie, now: float) -> None:
+        """Remember that this cookie made an association."""
+        self._longest = max(self._longest, cookie.lifespan)
+        if now - self._spent_since > self._longest or len(self._spent) >= SPENT:
+            self._spent_before, self._spent, self._spent_since = self._spent, set(), now
+        self._spent.add(cookie.local_tag)
+
+    def spent(self, tag: int) -> bool:
+        """Tell whether a cookie with this local tag made an association within the life of a cookie."""
+        return tag in self._spent or tag in self._spent_before
 
     def _rotate(self, now: float) -> None:
         if now - self._born >= KEY_LIFETIME:

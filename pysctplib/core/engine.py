@@ -174,10 +174,10 @@ class Engine:
         return self._last_id
 
     def new_tag(self) -> int:
-        """Return a random verification tag, not 0 and not in use (section 5.3.1)."""
+        """Return a random verification tag, not 0, not in use, nor used a moment ago (section 5.3.1)."""
         while True:
             tag = self.rng.getrandbits(32)
-            if tag and tag not in self.by_tag:
+            if tag and tag not in self.by_tag and not self.jar.spent(tag):
                 return tag
 
     def find(self, local_port: int, addresses: Iterable[str], peer_port: int) -> Association | None:
@@ -214,7 +214,7 @@ class Engine:
         self, path: PathKey, local_port: int, peer_port: int, tag: int, listed: list[causes.Cause], flags: int = 0
     ) -> None:
         """Send an ABORT to somebody without an association, if the rate of such answers allows."""
-        value = causes.encode(listed)[:512]
+        value = causes.encode(listed, setup.REFUSAL)
         self.reply(path, local_port, peer_port, tag, packet.chunk(chunks.ABORT, flags, value))
 
     def _may_answer(self, now: float) -> bool:

@@ -72,7 +72,7 @@ def on_sack(a: Association, data: bytes, position: int, length: int, now: float)
         reported = []
         for index in range(blocks):
             start, end = GAP_BLOCK.unpack_from(data, position + SACK_HEADER_SIZE + 4 * index)
-            if start <= end and end <= limit:
+            if 0 < start <= end <= limit:
                 reported.append((f.cum + start, f.cum + end))
         fresh = _apply_gaps(a, f, normalise(reported), now)
     if delta or fresh:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .association import Association
 
 _INFO = Struct(">Q")
+MAX_BURST = 1  # HB.Max.Burst (section 16): addresses that are probed for the first time within one RTO
 
 
 def send(a: Association, path: Path, now: float) -> None:
@@ -32,8 +33,18 @@ def send(a: Association, path: Path, now: float) -> None:
 
 
 def start(a: Association, now: float) -> None:
-    """Begin when the association is established: probe what is unconfirmed, schedule the rest."""
+    """Begin when the association is established: probe what is unconfirmed, schedule the rest.
+
+    The peer lists addresses, and any host's may be among them: so one after the other is probed (section 5.4).
+    """
+    unconfirmed = 0
     for path in a.paths.values():
+        if path.state is PathState.UNCONFIRMED:
+            unconfirmed += 1
+            if unconfirmed > MAX_BURST:
+                path.hb_nonce = 0
+                _set(a, path, now + path.rto * ((unconfirmed - 1) // MAX_BURST))
+                continue
         begin_path(a, path, now)
 
 
@@ -81,6 +92,9 @@ def expired(a: Association, path: Path, now: float) -> None:
             _schedule(a, path, now)
         return
     idle_for = now - path.last_used
+    if path.state is PathState.UNCONFIRMED:
+        send(a, path, now)
+        return
     if path.flight or idle_for < path.hb_interval:
         remaining = path.hb_interval - (0.0 if path.flight else idle_for)
         _set(a, path, now + remaining + path.rto * (0.5 + a.engine.rng.random()))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..wire import causes
 from ..wire.chunks import BEGIN, END, GAP_BLOCK, IMMEDIATE, SACK, SACK_HEADER, SACK_HEADER_SIZE, UNORDERED
-from .events import Message
+from .events import Message, PartialDeliveryAborted
 from .ranges import RangeSet
 from .serial import HALF, MASK
 
@@ -30,6 +30,10 @@ YOUNG = 256  # packets acknowledged by the letter after start, loss or pause
 PAUSE = 1.0  # seconds without data that count as a pause
 MAX_RANGES = 2048  # more islands of TSNs are refused: they cost memory, and no SACK could name them
 MAX_DUPLICATES = 64
+REACH = 65535  # chunks further beyond the cumulative TSN are refused: no gap block could name them
+CHUNK_COST = 256  # bytes that a chunk counts at least, on an average, about what it costs; see window()
+CHUNKS_FREE = 256  # so many do not
+CHUNKS_HELD = 65536  # more chunks are held only for a large window
 
 
 class Run:
@@ -53,8 +57,9 @@ class Inbound:
     """Receiver state of an association. ``cum`` is the cumulative TSN, ``held`` the bytes not yet consumed."""
 
     __slots__ = (
-        "advertised", "backlog", "cum", "data_at", "duplicates", "held", "highest", "partial", "ranges",
-        "runs_by_end", "runs_by_start", "sack_now", "source", "ssns", "t_sack", "unacked", "waiting", "young",
+        "advertised", "backlog", "chunks", "cum", "data_at", "duplicates", "granted", "held", "highest", "partial",
+        "ranges", "runs_by_end", "runs_by_start", "sack_now", "source", "ssns", "t_sack", "unacked", "waiting",
+        "young",
     )  # fmt: skip
 
     def __init__(self, initial_tsn: int, window: int) -> None:
@@ -63,6 +68,8 @@ class Inbound:
         self.ranges = RangeSet()  # received beyond cum
         self.duplicates: list[int] = []
         self.held = 0
+        self.chunks = 0  # about how many chunks ``held`` came in
+        self.granted = window  # the largest window that the peer may count on
         self.advertised = window  # the a_rwnd last sent
         self.unacked = 0  # packets with DATA since the last SACK
         self.sack_now = False
@@ -97,6 +104,7 @@ def on_data(
         a.engine.counters.drop("invalid stream")
         return
     i.held += end - start
+    i.chunks += 1
     if flags & IMMEDIATE:
         i.sack_now = True
     if flags & (BEGIN | END) != BEGIN | END:
@@ -124,6 +132,10 @@ def _track(a: Association, i: Inbound, full_tsn: int, delta: int, tsn: int) -> b
             i.duplicates.append(tsn)
         i.sack_now = True
         return False
+    if delta > REACH:
+        counters.drop("TSN out of reach")
+        i.sack_now = True
+        return False
     if full_tsn > i.highest:
         # A closed window refuses what is beyond the highest TSN (section 6.2), but a hole may be filled.
         if i.held >= a.config.receive_buffer:
@@ -135,6 +147,9 @@ def _track(a: Association, i: Inbound, full_tsn: int, delta: int, tsn: int) -> b
             i.sack_now = True
             return False
         i.highest = full_tsn
+    elif i.held >= 2 * max(i.granted, a.config.receive_buffer):
+        counters.drop("receive window overrun")  # whoever obeys the window never gets here
+        return False
     i.young = YOUNG
     i.sack_now = True  # section 6.7: acknowledge at once while there are holes, and when one is filled
     if delta == 1:
@@ -278,6 +293,16 @@ def _partial_piece(a: Association, i: Inbound, run: Run) -> None:
             _release(a, i, run.stream)
 
 
+def give_up_partial(a: Association) -> None:
+    """Say that the rest of a message under partial delivery will not come; what waited for its end goes out."""
+    i = a.inbound
+    run, i.partial = i.partial, None
+    if run is not None:
+        a.events.append(PartialDeliveryAborted(a, run.stream, 0 if run.unordered else run.ssn))
+        a.events.extend(i.backlog)
+        i.backlog = []
+
+
 # Acknowledging (section 6.2)
 
 
@@ -289,6 +314,9 @@ def packet_done(a: Association, path: Path, now: float) -> None:
     if now - i.data_at > PAUSE:
         i.young = YOUNG
     i.data_at = now
+    if i.chunks > CHUNKS_HELD and i.chunks > a.config.receive_buffer // 64:
+        a.violation(now, b"more data than the window allows")
+        return
     if i.young:
         i.young -= 1
         if i.sack_now or i.ranges.starts or i.unacked >= a.config.sack_frequency:
@@ -307,9 +335,12 @@ def packet_done(a: Association, path: Path, now: float) -> None:
 
 
 def window(a: Association) -> int:
-    """Return the a_rwnd to advertise, in bytes; none below what is worth a packet (RFC 1122 section 4.2.3.3)."""
+    """Return the a_rwnd to advertise, in bytes; none below what is worth a packet (RFC 1122 section 4.2.3.3).
+
+    Each chunk costs memory beside its user data: a million messages of one byte fill a window many times.
+    """
     size = a.config.receive_buffer
-    free = size - a.inbound.held
+    free = size - max(a.inbound.held, CHUNK_COST * (a.inbound.chunks - CHUNKS_FREE))
     return free if free >= min(size // 4, 1500) else 0
 
 
@@ -339,9 +370,14 @@ def encode_sack(a: Association, room: int) -> bytes:
 def consumed(a: Association, n: int, now: float) -> None:
     """The user took ``n`` bytes; tell the peer if the window opened enough to be worth it (RFC 1122 4.2.3.3)."""
     i = a.inbound
-    i.held = held = max(i.held - n, 0)  # messages from before a restart may come late
+    held = i.held
+    if n < held:
+        i.chunks -= i.chunks * n // held  # its share
+        i.held = held = held - n
+    else:  # all, or messages from before a restart
+        i.chunks = i.held = held = 0
     size = a.config.receive_buffer
-    gain = size - held - i.advertised
+    gain = size - max(held, CHUNK_COST * (i.chunks - CHUNKS_FREE)) - i.advertised
     if gain >= max(size >> 4, min(size >> 1, 1500)) and i.source is not None:
         i.sack_now = True
         a.touch()

@@ -25,11 +25,13 @@ from .transmit import emit
 
 if TYPE_CHECKING:
     from .association import Association
+    from .config import Config
     from .endpoint import Endpoint
     from .engine import Engine
 
 MIN_RWND = 1500  # section 3.3.2
 MAX_ADDRESSES = 32  # of a peer; more are ignored
+REFUSAL = 512  # bytes of error causes at most in an ABORT to somebody without an association
 MAX_PRESERVATION = 60.0  # seconds that a Cookie Preservative may add at most
 _COOKIE_ACK = packet.chunk(chunks.COOKIE_ACK, 0, b"")
 
@@ -145,6 +147,12 @@ def _own_source(endpoint: Endpoint, key: PathKey, address: str) -> str | None:
     return same[0] if len(same) == 1 else ""
 
 
+def _is_anothers(a: Association, address: str) -> bool:
+    """Tell whether another association with this peer's port has the address: it cannot be ours, too."""
+    owner = a.engine.by_peer.get((a.endpoint.port, address, a.peer_port))
+    return owner is not None and owner is not a
+
+
 # What is said
 
 
@@ -166,10 +174,8 @@ def _own_parameters(endpoint: Endpoint, config_adaptation: int | None, peer: str
 
 
 def _unknown_causes(unknown: list[params.Parameter], room: int) -> bytes:
-    """Return an ERROR chunk with cause 8 for parameters of an INIT ACK, capped to ``room`` bytes."""
-    value = params.encode(unknown)
-    if len(value) > room - 8:
-        value = value[: max(room - 8, 0) & ~3]
+    """Return an ERROR chunk with cause 8 for parameters of an INIT ACK, as many as fit into ``room`` bytes."""
+    value = params.encode(params.fitting(unknown, room - 8))
     return packet.chunk(chunks.ERROR, 0, causes.encode([(causes.UNRECOGNIZED_PARAMETERS, value)]))
 
 
@@ -216,7 +222,10 @@ def t1_expired(a: Association, now: float) -> None:
     pending.rto = min(pending.rto * 2, a.config.max_init_timeout)
     if a.state is State.COOKIE_WAIT:
         # Try the addresses that the user gave, one after the other.
-        target = pending.targets[pending.attempts % len(pending.targets)]
+        targets = [
+            address for address in pending.targets if address in a.paths
+        ]  # an INIT ACK may have left out some
+        target = targets[pending.attempts % len(targets)]
         a.current = a.primary = a.paths[target]
         _send_init(a, now)
     else:
@@ -238,18 +247,28 @@ def on_init_ack(a: Association, flags: int, value: bytes, path: Path | None, key
     problem = _problem(init, offer)
     if problem is None and offer.cookie is None:
         problem = causes.missing_parameters([params.STATE_COOKIE])
+    if problem is None and _is_anothers(a, key[0]):
+        problem = (causes.PROTOCOL_VIOLATION, b"there is an association with this address")
     if problem is not None:
         # Section 3.3.3: the values are unusable; the peer knows us by the tag that it sent.
         a.set_peer_tag(init.tag)
         teardown.abort(a, [problem], errno.ECONNABORTED if init.tag else errno.ECONNREFUSED)
         return
     pending = _pending(a)
+    addresses = [x for x in peer_addresses(a.endpoint, offer, key) if not _is_anothers(a, x)]
+    # The cookie goes to where the INIT ACK came from, if the user gave that address; no other one is confirmed yet
+    # (section 5.4 rule 1).
+    asked = [x for x in (key[0], a.current.address, *pending.targets) if x in pending.targets and x in addresses]
+    if not asked:
+        counters.drop("INIT ACK from an address that was not asked")
+        return
     a.set_peer_tag(init.tag)
-    a.current = a.primary = a.add_path(key, confirmed=True)
-    addresses = peer_addresses(a.endpoint, offer, key)
     for known in list(a.paths.values()):
         if known.address not in addresses:
             a.drop_path(known)  # section 5.1.2 C: use only what the peer listed
+    if path is not None and path.key != key:
+        path.learn(key)
+    a.current = a.primary = a.paths[asked[0]]
     for address in addresses:
         local = _own_source(a.endpoint, key, address) or ""
         a.add_path((address, key[1], local), confirmed=address in pending.targets)
@@ -369,6 +388,8 @@ def on_init(engine: Engine, local_port: int, peer_port: int, value: bytes, key: 
         engine.counters.drop("INIT with tag 0")
         return
     endpoint = engine.endpoints.get(local_port)
+    if endpoint is not None and endpoint.addresses and key[2] and key[2] not in endpoint.addresses:
+        endpoint = None  # it is not bound to where this packet came
     addresses = [key[0]] if endpoint is None else peer_addresses(endpoint, offer, key)
     a = engine.find(local_port, addresses, peer_port)
     problem = _problem(init, offer)
@@ -385,7 +406,7 @@ def on_init(engine: Engine, local_port: int, peer_port: int, value: bytes, key: 
     elif endpoint is not None:
         rng = engine.rng
         _send_init_ack(
-            engine, endpoint, init, offer, addresses, key, now,
+            engine, endpoint, endpoint.config, init, offer, addresses, key, now,
             peer_port=peer_port, tag=engine.new_tag(), tsn=rng.getrandbits(32), ties=(0, 0),
         )  # fmt: skip
 
@@ -393,12 +414,13 @@ def on_init(engine: Engine, local_port: int, peer_port: int, value: bytes, key: 
 def _init_for_existing(
     engine: Engine, a: Association, init: chunks.Init, offer: Offer, addresses: list[str], key: PathKey, now: float
 ) -> None:
+    """INIT from the peer of an association: collision or restart (sections 5.2.1 and 5.2.2)."""
     if a.state is State.SHUTDOWN_ACK_SENT:
         teardown.send_shutdown_ack(a, now)  # section 9.2
         return
     added = [address for address in addresses if address not in a.paths]
     if added and a.state is not State.COOKIE_WAIT:
-        engine.refuse(key, a.endpoint.port, a.peer_port, init.tag, [causes.new_addresses(added)])
+        engine.refuse(key, a.endpoint.port, a.peer_port, init.tag, [causes.new_addresses(added, REFUSAL - 4)])
         return
     pending = a.pending
     if pending is not None:
@@ -412,13 +434,15 @@ def _init_for_existing(
         a.ensure_ties()
         tag, tsn, ties = engine.new_tag(), engine.rng.getrandbits(32), a.ties
     _send_init_ack(
-        engine, a.endpoint, init, offer, addresses, key, now, peer_port=a.peer_port, tag=tag, tsn=tsn, ties=ties
-    )
+        engine, a.endpoint, a.config, init, offer, addresses, key, now,
+        peer_port=a.peer_port, tag=tag, tsn=tsn, ties=ties,
+    )  # fmt: skip
 
 
 def _send_init_ack(
     engine: Engine,
     endpoint: Endpoint,
+    config: Config,
     init: chunks.Init,
     offer: Offer,
     addresses: list[str],
@@ -430,7 +454,6 @@ def _send_init_ack(
     tsn: int,
     ties: tuple[int, int],
 ) -> None:
-    config = endpoint.config
     outbound = min(config.outbound_streams, init.inbound_streams)
     inbound = min(config.max_inbound_streams, init.outbound_streams)
     cookie = Cookie(
@@ -512,6 +535,10 @@ def on_cookie_echo(
         drop("stale cookie")
         return None
     if a is None:
+        if engine.jar.spent(cookie.local_tag):  # a late copy: its association has ended
+            drop("COOKIE ECHO that was used before")
+            engine.refuse(key, local_port, peer_port, cookie.peer_tag, [])
+            return None
         return _accept(engine, endpoint, cookie, key, now)
     action = classify(a, cookie)
     if action is None:
@@ -525,19 +552,22 @@ def _accept(engine: Engine, endpoint: Endpoint, cookie: Cookie, key: PathKey, no
         engine.refuse(key, endpoint.port, cookie.peer_port, cookie.peer_tag, [])
         return None
     a = endpoint.new_association(cookie.peer_port, cookie.local_tag, endpoint.config.copy())
-    _install(a, cookie)
+    _install(a, cookie, now)
     engine.counters.passive_established += 1
     _established(a, "valid COOKIE ECHO", now, incoming=True)
     _acknowledge_cookie(a, key)
     return a
 
 
-def _install(a: Association, cookie: Cookie) -> None:
+def _install(a: Association, cookie: Cookie, now: float) -> None:
     """Fill an association with what the cookie holds."""
+    a.engine.jar.spend(cookie, now)
     a.set_peer_tag(cookie.peer_tag)
     source = (cookie.source, cookie.udp_port, cookie.local_address)
     a.current = a.primary = a.add_path(source, confirmed=True)
     for address in cookie.addresses:
+        if _is_anothers(a, address):
+            continue
         a.add_path((address, cookie.udp_port, _own_source(a.endpoint, source, address) or ""), confirmed=False)
     a.refresh_fragment_size()
     a.adopt(cookie.local_tsn, cookie.peer_tsn, cookie.peer_rwnd, cookie.outbound_streams, cookie.inbound_streams)
@@ -573,7 +603,7 @@ def _restart(a: Association, cookie: Cookie, key: PathKey, now: float) -> Associ
     a.ties = (0, 0)
     for path in list(a.paths.values()):
         a.drop_path(path)
-    _install(a, cookie)
+    _install(a, cookie, now)
     a.events.append(Restarted(a, a.outbound_streams, a.inbound_streams))
     heartbeat.start(a, now)
     _acknowledge_cookie(a, key)
@@ -587,7 +617,7 @@ def _collided(a: Association, cookie: Cookie, key: PathKey, now: float) -> Assoc
         for path in list(a.paths.values()):
             if path.address not in cookie.addresses:
                 a.drop_path(path)
-        _install(a, cookie)
+        _install(a, cookie, now)
         a.control = []
         _established(a, "valid COOKIE ECHO", now, incoming=False)
         a.engine.counters.active_established += 1

@@ -14,7 +14,7 @@ from ..errors import DecodeError
 from ..wire import causes, chunks, packet
 from . import flight, heartbeat
 from .events import CannotStart, CommunicationLost, PeerShutdown, ShutdownComplete
-from .inbound import encode_sack
+from .inbound import encode_sack, give_up_partial
 from .serial import MASK
 from .states import SETTING_UP, State
 from .transmit import emit
@@ -156,6 +156,7 @@ def on_shutdown_complete(a: Association, flags: int, value: bytes, path: Path, n
 
 def _complete(a: Association) -> None:
     a.engine.counters.shutdowns += 1
+    give_up_partial(a)
     a.fail_unsent(errno.ECONNRESET)
     a.events.append(ShutdownComplete(a))
     a.move("shutdown complete")
@@ -176,7 +177,7 @@ def on_abort(a: Association, flags: int, value: bytes, path: Path, now: float) -
 def abort(a: Association, listed: list[causes.Cause], code: int) -> None:
     """Send an ABORT with causes, if the peer can know us, and forget the association."""
     if a.peer_tag:
-        emit(a, a.current, [packet.chunk(chunks.ABORT, 0, causes.encode(listed)[: a.current.payload - 4])])
+        emit(a, a.current, [packet.chunk(chunks.ABORT, 0, causes.encode(listed, a.current.payload - 4))])
     cause, info = listed[0] if listed else (0, b"")
     lose(a, code, cause, info)
 
@@ -184,6 +185,7 @@ def abort(a: Association, listed: list[causes.Cause], code: int) -> None:
 def lose(a: Association, code: int, cause: int = 0, info: bytes = b"") -> None:
     """End the association at once and tell the user (section 11.2.5)."""
     setting_up = a.state in SETTING_UP
+    give_up_partial(a)
     a.fail_unsent(code)
     a.engine.counters.aborted += 1
     event = CannotStart if setting_up else CommunicationLost

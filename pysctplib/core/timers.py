@@ -66,8 +66,8 @@ def t3_expired(a: Association, path: Path, now: float) -> None:
     if not a.sends_data:
         return
     if not path.flight:
-        path.back_off()
         if a.outbound.queue and not f.outstanding and not f.marked:
+            path.back_off()
             f.probe = True
         a.touch()
         return

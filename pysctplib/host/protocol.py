@@ -61,7 +61,10 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
     try:
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "the other side is gone")
-        message = json.loads(data)
+        try:
+            message = json.loads(data)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
         if not isinstance(message, dict):
             raise ValueError("not an object")
     except BaseException:

@@ -50,9 +50,19 @@ def decode(data: bytes) -> list[Cause]:
     return params.decode(data)
 
 
-def encode(causes: Iterable[Cause]) -> bytes:
-    """Return the causes, padded but for the last."""
-    return params.encode(causes)
+def encode(causes: Iterable[Cause], room: int = 65531) -> bytes:
+    """Return the causes, padded but for the last, in at most ``room`` bytes.
+
+    What is too long is cut, with a length that is right.
+    """
+    listed = []
+    for code, value in causes:
+        if room < 4:
+            break
+        value = value[: room - 4]
+        listed.append((code, value))
+        room -= 4 + ((len(value) + 3) & ~3)
+    return params.encode(listed)
 
 
 def invalid_stream(stream: int) -> Cause:
@@ -75,6 +85,6 @@ def no_user_data(tsn: int) -> Cause:
     return (NO_USER_DATA, params.U32.pack(tsn))
 
 
-def new_addresses(addresses: Iterable[str]) -> Cause:
-    """Cause 11 with the addresses that a restarting peer added."""
-    return (RESTART_NEW_ADDRESSES, params.encode(params.encode_address(a) for a in addresses))
+def new_addresses(addresses: Iterable[str], room: int = 65527) -> Cause:
+    """Cause 11 with the addresses that a restarting peer added, as many as fit into ``room`` bytes."""
+    return (RESTART_NEW_ADDRESSES, params.encode(params.fitting(map(params.encode_address, addresses), room)))

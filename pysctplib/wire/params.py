@@ -66,6 +66,18 @@ def encode(parameters: Iterable[Parameter]) -> bytes:
     return b"".join(out)
 
 
+def fitting(parameters: Iterable[Parameter], room: int) -> list[Parameter]:
+    """Return those at the beginning whose encoded form fits into ``room`` bytes: whole ones only."""
+    result = []
+    for kind, value in parameters:
+        room -= 4 + len(value)
+        if room < 0:
+            break
+        result.append((kind, value))
+        room -= -len(value) & 3
+    return result
+
+
 def encode_address(address: str) -> Parameter:
     """Return the IPv4 or IPv6 address parameter of a canonical address string without a scope."""
     packed = ipaddress.ip_address(address).packed

@@ -139,7 +139,7 @@ class UserChannel:
             wanted = row[0] in self.subscribed
             if kind is e.SendFailed and c.SCTP_SEND_FAILED in self.subscribed:
                 wanted = True
-            if wanted and not self.closed:
+            if (wanted or kind is e.PartialDeliveryAborted) and not self.closed:
                 self.queue.append(event)
                 waking.wake_reader(self)
         if self.ended or self.pending_error:
@@ -392,6 +392,10 @@ class UserChannel:
                 if type(event) is not _ENGINE_MESSAGE:
                     if self.signal is not None:
                         waking.lower_signal(self)
+                    if type(event) is e.PartialDeliveryAborted:
+                        self.parts.pop((association.id, event.stream), None)
+                        if c.SCTP_PARTIAL_DELIVERY_EVENT not in self.subscribed:
+                            continue
                     return self._notification(event)
                 data = event.data
                 eor = event.eor
@@ -464,8 +468,6 @@ class UserChannel:
         type_, make = translate.TABLE[type(event)]
         if type_ == c.SCTP_SEND_FAILED_EVENT and type_ not in self.subscribed:
             return translate.failed_old(event)
-        if type_ == c.SCTP_PARTIAL_DELIVERY_EVENT:
-            self.parts.pop((event.association.id, event.stream), None)
         notification: Notification = make(event)
         return notification
 

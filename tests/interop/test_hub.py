@@ -363,6 +363,7 @@ def test_nonsense_does_not_harm_the_hub(join, shared):
         b'{"do":"nothing"}',
         b'{"do":"claim","port":"x"}',
         b"[]",
+        b"[" * 30000,  # once ended the hub
         bytes(100),
     ):
         with socket.socket(socket.AF_UNIX, protocol.KIND) as bad:

@@ -56,6 +56,25 @@ def test_the_local_address_of_a_path_is_the_source(carriers):
     assert [path for _, path in take(two, 2)] == [("127.0.0.7", one.port, "127.0.0.9")] * 2
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the destination is told on Linux only")
+@pytest.mark.parametrize("group", ["127.255.255.255", "224.0.0.99"])
+def test_regression_packets_to_many_hosts_were_taken(carriers, group):
+    """RFC 9260 section 8.4 rule 1: else one packet has all hosts of a network answer."""
+    _, two = carriers
+    sock = two._by_family[False]
+    if group.startswith("224"):
+        sock.setsockopt(
+            socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton("127.0.0.1")
+        )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        sender.sendto(b"to many", (group, two.port))
+        sender.sendto(b"to one", ("127.0.0.1", two.port))
+    assert [data for data, _ in take(two, 1)] == [b"to one"]
+    assert two.counters.not_unicast == 1
+
+
 def test_errors_of_the_network_are_counted_never_raised(carriers):
     one, two = carriers
     port = two.port
