@@ -38,7 +38,7 @@ def _table() -> dict[int, Option]:
         ("SCTP_PEER_ADDR_PARAMS", s.PaddrParams, "gs", "RFC 6458 §8.1.12"),
         ("SCTP_DEFAULT_SEND_PARAM", s.SndRcvInfo, "gs", "RFC 6458 §8.1.13"),
         ("SCTP_EVENTS", s.EventSubscribe, "gs", "RFC 6458 §6.2.1"),
-        ("SCTP_EVENT", s.Event, "gs", "RFC 6458 §6.2.2"),
+        ("SCTP_EVENT", s.Event, "gs", "RFC 6458 §8.1.28"),
         ("SCTP_I_WANT_MAPPED_V4_ADDR", bool, "gs", "RFC 6458 §8.1.15"),
         ("SCTP_MAXSEG", s.AssocValue, "gs", "RFC 6458 §8.1.16"),
         ("SCTP_HMAC_IDENT", s.HmacAlgo, "gs", "RFC 6458 §8.1.17"),
@@ -94,6 +94,10 @@ def _table() -> dict[int, Option]:
 
 
 OPTIONS = _table()
+
+
+# Options of receiving that SctpSocket does itself, for any backend; asyncio's objects do not need them.
+OF_SOCKETS = frozenset((c.SCTP_USE_EXT_RCVINFO,))
 
 
 @dataclass(slots=True)

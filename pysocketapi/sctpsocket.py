@@ -64,8 +64,10 @@ class SctpSocket:
         self._default_pr: dict[int, s.PrInfo] = {}
         self._rcvinfo = False
         self._nxtinfo = False
+        self._data_io = False  # SCTP_SNDRCV or SCTP_EXTRCV comes with each message
+        self._extended = False
         self._explicit_eor = False
-        self._parts: dict[tuple[int, int], bytearray] = {}
+        self._parts: dict[tuple[int, s.Address | None, int], bytearray] = {}
         self._closed = False
 
     # -- the object --------------------------------------------------------------------------------------------
@@ -223,6 +225,7 @@ class SctpSocket:
         child._defaults = {0: self._defaults[0]} if 0 in self._defaults else {}
         child._default_pr = dict(self._default_pr)
         child._rcvinfo, child._nxtinfo = self._rcvinfo, self._nxtinfo
+        child._data_io, child._extended = self._data_io, self._extended
         child._explicit_eor = self._explicit_eor
         return child
 
@@ -338,30 +341,44 @@ class SctpSocket:
         if info is None:
             info = self._defaults.get(assoc_id) or self._defaults.get(0) or _DEFAULT_INFO
         prinfo = sending.prinfo or self._default_pr.get(assoc_id) or self._default_pr.get(0)
-        if sending.init is not None:
+        before: s.InitMsg | None = None
+        if sending.init is not None:  # for the association that this message sets up, section 5.3.1
+            before = self._channel.getopt(c.SCTP_INITMSG)
             self._channel.setopt(c.SCTP_INITMSG, sending.init)
+        parts: bytearray | None = None
         address: s.Address | None = None
-        if targets:
-            address, assoc_id = self._destination(targets, assoc_id)
-        if self._explicit_eor:
-            whole = self._gather(data, assoc_id, info, flags)
-            if whole is None:
-                return size
-            data = whole
-        if not isinstance(data, bytes):
-            data = bytes(data)
-        while not self._channel.send(
-            data,
-            info.sid,
-            info.ppid,
-            info.flags & ~c.SCTP_EOR,
-            info.context,
-            assoc_id,
-            address,
-            prinfo,
-            sending.authinfo,
-        ):
-            self._wait(False, deadline, assoc_id)
+        try:
+            if targets:
+                address, assoc_id = self._destination(targets, assoc_id)
+            if self._explicit_eor:
+                parts = self._gather(data, (assoc_id, address, info.sid))
+                if not (info.flags & (c.SCTP_EOR | c.SCTP_ABORT | c.SCTP_EOF) or flags & c.MSG_EOR):
+                    return size
+                data = bytes(parts)
+            if not isinstance(data, bytes):
+                data = bytes(data)
+            try:
+                while not self._channel.send(
+                    data,
+                    info.sid,
+                    info.ppid,
+                    info.flags & ~c.SCTP_EOR,
+                    info.context,
+                    assoc_id,
+                    address,
+                    prinfo,
+                    sending.authinfo,
+                ):
+                    self._wait(False, deadline, assoc_id)
+            except OSError:
+                if parts is not None:  # this part was not taken: it can be sent again
+                    del parts[len(parts) - size :]
+                raise
+        finally:
+            if before is not None:
+                self._channel.setopt(c.SCTP_INITMSG, before)
+        if parts is not None:
+            del self._parts[(assoc_id, address, info.sid)]
         return size
 
     def _destination(self, targets: Sequence[Sequence[Any]], assoc_id: int) -> tuple[s.Address | None, int]:
@@ -376,15 +393,13 @@ class SctpSocket:
                 raise
         return (hosts[0], port), assoc_id
 
-    def _gather(self, data: bytes, assoc_id: int, info: s.SndInfo, flags: int) -> bytes | None:
-        """Explicit EOR (section 8.1.26): keep the parts of a message until the last one."""
-        key = (assoc_id, info.sid)
+    def _gather(self, data: bytes, key: tuple[int, s.Address | None, int]) -> bytearray:
+        """Explicit EOR (section 8.1.26): add a part of a message to those before it."""
         parts = self._parts.setdefault(key, bytearray())
+        if len(parts) + len(data) > self._channel.get_buffer(socket.SO_SNDBUF):
+            raise OSError(errno.EMSGSIZE, "all parts of a message must fit into the send buffer")
         parts += data
-        if not (info.flags & c.SCTP_EOR or flags & c.MSG_EOR or info.flags & (c.SCTP_ABORT | c.SCTP_EOF)):
-            return None
-        del self._parts[key]
-        return bytes(parts)
+        return parts
 
     # -- receiving ---------------------------------------------------------------------------------------------
 
@@ -457,7 +472,8 @@ class SctpSocket:
         """Return (data, ancillary data, flags, address).
 
         With MSG_NOTIFICATION in the flags, data is the notification itself. Ancillary data are RcvInfo if
-        SCTP_RECVRCVINFO is on, NxtInfo if SCTP_RECVNXTINFO is on and a message follows. ancbufsize is not needed.
+        SCTP_RECVRCVINFO is on, NxtInfo if SCTP_RECVNXTINFO is on and a message follows; deprecated: SndRcvInfo if
+        SCTP_EVENTS has data_io on, in its place ExtRcvInfo with SCTP_USE_EXT_RCVINFO. ancbufsize is not needed.
         """
         item = self._receive(bufsize, flags)
         if item is None:
@@ -467,10 +483,11 @@ class SctpSocket:
         found: list[tuple[int, int, Any]] = []
         if self._rcvinfo:
             found.append((c.IPPROTO_SCTP, c.SCTP_RCVINFO, _rcvinfo(item)))
-        if self._nxtinfo:
-            following = self._channel.next_info()
-            if following is not None:
-                found.append((c.IPPROTO_SCTP, c.SCTP_NXTINFO, following))
+        following = self._channel.next_info() if self._nxtinfo or self._extended else None
+        if self._nxtinfo and following is not None:
+            found.append((c.IPPROTO_SCTP, c.SCTP_NXTINFO, following))
+        if self._data_io:
+            found.append(_deprecated(item, self._extended, following))
         return item.data, found, c.MSG_EOR if item.eor else 0, (item.address, item.port)
 
     def recvv(self, bufsize: int, flags: int = 0) -> RecvvResult:
@@ -535,7 +552,11 @@ class SctpSocket:
             value = known.type(value)
         elif not isinstance(value, known.type):
             raise TypeError(f"{known.name} takes {known.type.__name__}, not {type(value).__name__}")
-        self._channel.setopt(option, value)
+        if option in (c.SCTP_USE_EXT_RCVINFO, c.SCTP_RECVNXTINFO):
+            other = self._nxtinfo if option == c.SCTP_USE_EXT_RCVINFO else self._extended
+            self._channel.setopt(c.SCTP_RECVNXTINFO, value or other)  # both live on it
+        else:
+            self._channel.setopt(option, value)
         self._note_option(option, value)
 
     def _note_option(self, option: int, value: Any) -> None:
@@ -544,6 +565,10 @@ class SctpSocket:
             self._rcvinfo = bool(value)
         elif option == c.SCTP_RECVNXTINFO:
             self._nxtinfo = bool(value)
+        elif option == c.SCTP_USE_EXT_RCVINFO:
+            self._extended = bool(value)
+        elif option == c.SCTP_EVENTS:
+            self._data_io = bool(value.data_io)
         elif option == c.SCTP_EXPLICIT_EOR:
             self._explicit_eor = bool(value)
         elif option == c.SCTP_DEFAULT_SNDINFO:
@@ -570,8 +595,10 @@ class SctpSocket:
             raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
         if value is not None and known.type not in (int, bool) and not isinstance(value, known.type):
             raise TypeError(f"{known.name} takes {known.type.__name__}, not {type(value).__name__}")
-        if option == c.SCTP_RECVRCVINFO:
-            return self._rcvinfo
+        if option in (c.SCTP_RECVRCVINFO, c.SCTP_RECVNXTINFO, c.SCTP_USE_EXT_RCVINFO):
+            self._channel.local_addresses()  # EBADF on a closed socket
+            mine = {c.SCTP_RECVRCVINFO: self._rcvinfo, c.SCTP_RECVNXTINFO: self._nxtinfo}
+            return mine.get(option, self._extended)
         return self._channel.getopt(option, value)
 
     def opt_info(self, assoc_id: int, option: int, value: Any = None) -> Any:
@@ -607,6 +634,30 @@ class SctpSocket:
         """Switch notifications on or off by their types (SCTP_EVENT, section 6.2.2)."""
         for type_ in types:
             self._channel.subscribe(type_, on)
+
+
+def _deprecated(message: Message, extended: bool, following: s.NxtInfo | None) -> tuple[int, int, Any]:
+    """Describe a message by SCTP_SNDRCV or SCTP_EXTRCV (RFC 6458 sections 5.3.2 and 5.3.3)."""
+    stream, ssn, flags = message.stream, message.ssn, c.SCTP_UNORDERED if message.unordered else 0
+    ppid, context, tsn, cumtsn = message.ppid, message.context, message.tsn, message.cumtsn
+    if not extended:
+        plain = s.SndRcvInfo(stream, ssn, flags, ppid, context, 0, tsn, cumtsn, message.assoc_id)
+        return c.IPPROTO_SCTP, c.SCTP_SNDRCV, plain
+    info = s.ExtRcvInfo(stream, ssn, flags, ppid, context, 0, tsn, cumtsn, assoc_id=message.assoc_id)
+    if following is not None and message.eor:
+        info.next_flags = c.SCTP_NEXT_MSG_AVAIL
+        for bit, meaning in _NEXT_FLAGS:
+            info.next_flags |= meaning if following.flags & bit else 0
+        info.next_stream, info.next_aid = following.sid, following.assoc_id
+        info.next_length, info.next_ppid = following.length, following.ppid
+    return c.IPPROTO_SCTP, c.SCTP_EXTRCV, info
+
+
+_NEXT_FLAGS = (
+    (c.SCTP_UNORDERED, c.SCTP_NEXT_MSG_IS_UNORDERED),
+    (c.SCTP_COMPLETE, c.SCTP_NEXT_MSG_ISCOMPLETE),
+    (c.SCTP_NOTIFICATION, c.SCTP_NEXT_MSG_IS_NOTIFICATION),
+)
 
 
 def _rcvinfo(message: Message) -> s.RcvInfo:

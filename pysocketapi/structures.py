@@ -40,6 +40,26 @@ class SndRcvInfo:
 
 
 @dataclass(slots=True)
+class ExtRcvInfo:
+    """SCTP_EXTRCV (deprecated), section 5.3.3: SndRcvInfo's fields and what is known of the next message."""
+
+    stream: int = 0
+    ssn: int = 0
+    flags: int = 0
+    ppid: int = 0
+    context: int = 0
+    pr_value: int = 0
+    tsn: int = 0
+    cumtsn: int = 0
+    next_flags: int = 0
+    next_stream: int = 0
+    next_aid: int = 0
+    next_length: int = 0
+    next_ppid: int = 0
+    assoc_id: int = 0
+
+
+@dataclass(slots=True)
 class SndInfo:
     """SCTP_SNDINFO and SCTP_DEFAULT_SNDINFO, section 5.3.4."""
 
@@ -307,12 +327,16 @@ class UdpEncaps:
 
 @dataclass(slots=True)
 class PaddrThlds:
-    """SCTP_PEER_ADDR_THLDS, RFC 7829 section 7.2."""
+    """SCTP_PEER_ADDR_THLDS, RFC 7829 section 7.2.
+
+    ``pathcpthld`` (primary path switchover): 65535 switches it off; None keeps it, and says that it is not known.
+    """
 
     assoc_id: int = 0
     address: Address | None = None
     pathmaxrxt: int = 0
     pathpfthld: int = 0
+    pathcpthld: int | None = None
 
 
 @dataclass(slots=True)

@@ -60,9 +60,9 @@ class KernelChannel:
         self.one_to_many = one_to_many
         self.sock = sock if sock is not None else socket.socket(family, style, _SCTP)
         self._parts: dict[tuple[int, int], list[bytes]] = {}
-        self._held: list[Message | Notification] = []
         self._next: s.NxtInfo | None = None
         self._nxtinfo = False
+        self._listening = False
         self._begun = sock is not None  # one-to-one: there is or was an association
         self._wants_changes = False  # one-to-one: the user wants SCTP_ASSOC_CHANGE
         self._hides_changes = False  # it is on for our own sake alone
@@ -116,9 +116,12 @@ class KernelChannel:
     def listen(self, backlog: int) -> None:
         """See contract."""
         self.sock.listen(backlog)
+        self._listening = backlog > 0
 
     def start_connect(self, hosts: Sequence[str], port: int, udp_port: int | None = None) -> int:
         """See contract. ``udp_port`` is set for the socket's future associations (RFC 6951 section 6.1)."""
+        if self._listening and not self.one_to_many and self.sock.fileno() >= 0:
+            raise _fail(errno.EOPNOTSUPP, "the socket is listening")  # POSIX; Linux says EISCONN
         if udp_port is not None:
             self.setopt(c.SCTP_REMOTE_UDP_ENCAPS_PORT, s.UdpEncaps(port=udp_port))
         packed = ctypes.create_string_buffer(self._packed(hosts, port))
@@ -168,7 +171,9 @@ class KernelChannel:
             sock, _ = self.sock.accept()
         except BlockingIOError:
             return None
-        return KernelChannel(self.family, False, sock)
+        child = KernelChannel(self.family, False, sock)
+        self._hand_down(child)
+        return child
 
     def peeloff(self, assoc_id: int) -> KernelChannel:
         """See contract. The peeled descriptor keeps the subscriptions of this one."""
@@ -177,10 +182,13 @@ class KernelChannel:
             raise _fail(number)
         fd = struct.unpack("=ii", answer)[1]
         channel = KernelChannel(self.family, False, socket.socket(self.family, socket.SOCK_STREAM, _SCTP, fd))
-        for item in [held for held in self._held if held.assoc_id == assoc_id]:
-            self._held.remove(item)
-            channel._held.append(item)
+        self._hand_down(channel)
         return channel
+
+    def _hand_down(self, child: KernelChannel) -> None:
+        """Tell a channel that was accepted or peeled off what the kernel let its socket inherit."""
+        child._nxtinfo = self._nxtinfo
+        child._wants_changes = self._wants_changes
 
     # -- data --------------------------------------------------------------------------------------------------
 
@@ -217,6 +225,14 @@ class KernelChannel:
                 self.sock.sendmsg(buffers, ancillary, socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return False
+        except BrokenPipeError:
+            if self.one_to_many:
+                nobody = assoc_id < c.FIRST_ASSOC_ID and not flags & c.SCTP_SENDALL
+            else:
+                nobody = not self._begun
+            if nobody and address is None:
+                raise _fail(errno.ENOTCONN) from None  # POSIX; EPIPE is for associations that were there
+            raise
         return True
 
     def _send_end(
@@ -238,8 +254,6 @@ class KernelChannel:
 
     def recv(self, limit: int = 0, peek: bool = False) -> Received:
         """See contract."""
-        if self._held:
-            return self._held[0] if peek else self._take_held(limit)
         look = socket.MSG_PEEK if peek else 0
         while True:
             try:
@@ -275,17 +289,6 @@ class KernelChannel:
             if limit or self._complete(message):
                 return message
 
-    def _take_held(self, limit: int) -> Message | Notification:
-        item = self._held[0]
-        if type(item) is Message and limit and len(item.data) > limit:
-            part = Message(
-                item.data[:limit], item.stream, item.ppid, item.assoc_id, item.unordered, item.ssn, item.tsn,
-                item.cumtsn, item.context, item.address, item.port, False,
-            )  # fmt: skip
-            item.data = item.data[limit:]
-            return part
-        return self._held.pop(0)
-
     def _notification(self, data: bytes, flags: int) -> Notification | None:
         while not flags & socket.MSG_EOR:
             more, _, flags, _ = self.sock.recvmsg(_WHOLE, _ANCILLARY)
@@ -317,10 +320,17 @@ class KernelChannel:
                 del self._parts[key]
             return True
         if parts is None:
+            if len(self._parts) >= 16:
+                self._forget_parts()
             self._parts[key] = [message.data]
         else:
             parts.append(message.data)
         return False
+
+    def _forget_parts(self) -> None:
+        """Drop what associations began to send that have ended meanwhile: the rest will not come."""
+        ids = self._assoc_ids() if self.one_to_many else ()
+        self._parts = {key: part for key, part in self._parts.items() if not self.one_to_many or key[0] in ids}
 
     def next_info(self) -> s.NxtInfo | None:
         """See contract."""
@@ -343,8 +353,9 @@ class KernelChannel:
 
     def subscribe(self, type_: int, on: bool, assoc_id: int = 0) -> None:
         """See contract."""
-        if type_ == c.SCTP_ASSOC_CHANGE and not self.one_to_many:
+        if type_ == c.SCTP_ASSOC_CHANGE:
             self._wants_changes = on
+        if type_ == c.SCTP_ASSOC_CHANGE and not self.one_to_many:
             if self._hides_changes and not on:
                 return
             self._hides_changes = False
@@ -371,10 +382,17 @@ class KernelChannel:
         if option == c.SCTP_GET_ASSOC_ID_LIST:
             return s.AssocIds(self._assoc_ids())
         argument = layout.pack(value, self.family) if value is not None else bytes(layout.size_of(known.type))
-        number, answer = self._getsockopt(option, argument.ljust(layout.size_of(known.type), b"\0"))
+        argument = argument.ljust(layout.size_of(known.type), b"\0")
+        native = c.SCTP_PEER_ADDR_THLDS_V2 if option == c.SCTP_PEER_ADDR_THLDS else option
+        number, answer = self._getsockopt(native, argument)
+        older = number == errno.ENOPROTOOPT and native != option  # Linux before 5.5
+        if older:
+            number, answer = self._getsockopt(option, argument)
         if number:
             raise _fail(number)
         result = layout.unpack(known.type, answer)
+        if older:
+            result.pathcpthld = None
         if self._hides_changes:
             if option == c.SCTP_EVENTS:
                 result.association = False
@@ -401,11 +419,14 @@ class KernelChannel:
         if option == c.SCTP_EVENT:
             self.subscribe(value.type, value.on, value.assoc_id)
             return
-        if option == c.SCTP_EVENTS and not self.one_to_many:
+        if option == c.SCTP_EVENTS:
             self._wants_changes = value.association
+        if option == c.SCTP_EVENTS and not self.one_to_many:
             self._hides_changes = self._hides_changes and not value.association
             if self._hides_changes:
                 value = replace(value, association=True)
+        if option == c.SCTP_PEER_ADDR_THLDS and value.pathcpthld is not None:
+            option = c.SCTP_PEER_ADDR_THLDS_V2
         self.sock.setsockopt(_SCTP, option, layout.pack(value, self.family))
 
     def get_buffer(self, option: int) -> int:
@@ -473,17 +494,12 @@ class KernelChannel:
 
     def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
         """See contract."""
-        if read and self._held:
-            return True
         poller = select.poll()
         poller.register(self.sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
         return bool(poller.poll(None if timeout is None else max(0.0, timeout * 1000)))
 
     def watch_read(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
         """See contract."""
-        if self._held and callback is not None:
-            loop.call_soon(callback)
-            return
         before, self._read_wake = self._read_wake, callback
         fd = self.sock.fileno()
         if fd < 0:

@@ -21,7 +21,7 @@ from ..addresses import canonical, for_family, is_ipv6
 STORAGE = 128  # sizeof(struct sockaddr_storage)
 
 # Structure -> (format without byte order, fields in order). ":l" and ":s" are in network order,
-# of four and two bytes; ":a" is a sockaddr_storage.
+# of four and two bytes; ":a" is a sockaddr_storage, ":o" a threshold that may be None, which is 65535.
 _FORMATS: dict[type[Any], tuple[str, str]] = {
     s.InitMsg: ("HHHH", "num_ostreams max_instreams max_attempts max_init_timeo"),
     s.SndRcvInfo: ("HHH2xIIIIIi", "stream ssn flags ppid:l context timetolive tsn cumtsn assoc_id"),
@@ -52,7 +52,8 @@ _FORMATS: dict[type[Any], tuple[str, str]] = {
     s.AuthChunk: ("B", "chunk"),
     s.AuthKeyId: ("iH2x", "assoc_id keynumber"),
     s.UdpEncaps: ("i4x128sH6x", "assoc_id address:a port:s"),
-    s.PaddrThlds: ("i4x128sHH4x", "assoc_id address:a pathmaxrxt pathpfthld"),
+    # That of SCTP_PEER_ADDR_THLDS_V2; the older one has padding in place of the last field.
+    s.PaddrThlds: ("i4x128sHHH2x", "assoc_id address:a pathmaxrxt pathpfthld pathcpthld:o"),
     s.PrStatus: ("iHHQQ", "assoc_id sid policy abandoned_unsent abandoned_sent"),
     s.DefaultPrInfo: ("iIH2x", "assoc_id value policy"),
     s.AddStreams: ("iHH", "assoc_id instrms outstrms"),
@@ -156,6 +157,8 @@ def _to_kernel(value: Any, how: str, family: int) -> Any:
         return htons(value)
     if how == "a":
         return pack_address(value, family)
+    if how == "o":
+        return 0xFFFF if value is None else value
     return value
 
 

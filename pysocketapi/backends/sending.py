@@ -49,15 +49,18 @@ def destination(channel: UserChannel, assoc_id: int, address: s.Address | None, 
     return find(channel, assoc_id)
 
 
-def find(channel: UserChannel, assoc_id: int) -> Association:
-    """Return an association by its identifier; one-to-one ignores it (RFC 6458 section 7.2)."""
+def find(channel: UserChannel, assoc_id: int, missing: int = 0) -> Association:
+    """Return an association by its identifier; one-to-one ignores it (RFC 6458 section 7.2).
+
+    missing: the errno where a one-to-many channel has none; 0: what a send says (EPIPE or ENOTCONN).
+    """
     if not channel.one_to_many:
         if channel.association is None or channel.association.id not in channel.associations:
             raise fail(errno.ENOTCONN)
         return channel.association
     association = channel.associations.get(assoc_id)
     if association is None:
-        raise fail(errno.EPIPE if assoc_id >= c.FIRST_ASSOC_ID else errno.ENOTCONN)
+        raise fail(missing or (errno.EPIPE if assoc_id >= c.FIRST_ASSOC_ID else errno.ENOTCONN))
     return association
 
 

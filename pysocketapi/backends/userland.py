@@ -50,8 +50,9 @@ class UserChannel:
     """One socket of the userland stack. Every public method takes the pump's lock."""
 
     __slots__ = (
-        "__weakref__", "accepting", "association", "associations", "backlog", "blocked", "closed",
-        "closed_wakes", "config", "connected", "context", "default", "ended", "endpoint", "family", "linger",
+        "__weakref__", "accepting", "association", "associations", "backlog", "blocked", "chosen", "closed",
+        "closed_wakes", "config", "connected", "context", "contexts", "defaults", "ended", "endpoint", "family",
+        "linger",
         "listening", "one_to_many", "parts", "pending_error", "pump", "queue", "read_wake", "sent_end",
         "shares_endpoint", "signal", "sleepers", "subscribed", "values", "watched", "write_wakes",
     )  # fmt: skip
@@ -76,9 +77,11 @@ class UserChannel:
         self.closed = False
         self.linger: tuple[bool, int] = (False, 0)
         self.subscribed: set[int] = set()
+        self.chosen: dict[tuple[int, int], bool] | None = None  # (association, type), where it differs from that
         self.values: dict[int, Any] = {}  # options that are kept here: defaults for sending, and so on
-        self.default = s.SndInfo()
+        self.defaults: dict[int, s.SndInfo] = {}  # SCTP_DEFAULT_SNDINFO by association, 0: the socket's
         self.context = 0
+        self.contexts: dict[int, int] | None = None  # of associations that have their own
         self.parts: dict[tuple[int, int], list[bytes]] = {}
         self.read_wake: Callable[[], None] | None = None
         self.write_wakes: list[Callable[[], None]] = []
@@ -117,9 +120,13 @@ class UserChannel:
         self.config = association.config
         self.connected = True
         self.subscribed = set(parent.subscribed)
+        for (assoc_id, type_), on in (parent.chosen or {}).items():
+            if assoc_id == association.id:
+                (self.subscribed.add if on else self.subscribed.discard)(type_)
         self.values = dict(parent.values)
-        self.default = parent.default
-        self.context = parent.context
+        self.defaults = dict(parent.defaults)
+        self.context = parent.context_of(association.id)
+        parent.forget(association.id)
 
     def on_event(self, event: Any) -> None:
         """Take in an event that is no message."""
@@ -135,13 +142,16 @@ class UserChannel:
         elif kind in translate.ENDS:
             self._lost(event)
         row = translate.TABLE.get(kind)
-        if row is not None:
-            wanted = row[0] in self.subscribed
-            if kind is e.SendFailed and c.SCTP_SEND_FAILED in self.subscribed:
-                wanted = True
-            if (wanted or kind is e.PartialDeliveryAborted) and not self.closed:
+        if row is not None and not self.closed:
+            assoc_id = event.association.id
+            wanted = self.wants(row[0], assoc_id)
+            if kind is e.SendFailed:
+                wanted = wanted or self.wants(c.SCTP_SEND_FAILED, assoc_id)
+            if wanted or kind is e.PartialDeliveryAborted:  # that one recv needs itself
                 self.queue.append(event)
                 waking.wake_reader(self)
+        if kind in translate.ENDS:
+            self.forget(event.association.id)
         if self.ended or self.pending_error:
             waking.wake_reader(self)
             waking.wake_writers(self)
@@ -159,6 +169,30 @@ class UserChannel:
         if self.closed and not self.associations:
             self._gone()
         waking.wake_writers(self)
+
+    def wants(self, type_: int, assoc_id: int) -> bool:
+        """Whether notifications of that type are wanted from that association (RFC 6458 section 6.2.2)."""
+        if self.chosen is not None:
+            return self.chosen.get((assoc_id, type_), type_ in self.subscribed)
+        return type_ in self.subscribed
+
+    def context_of(self, assoc_id: int) -> int:
+        """Return the context of what an association's peer sends (RFC 6458 section 8.1.25)."""
+        return self.context if self.contexts is None else self.contexts.get(assoc_id, self.context)
+
+    def forget(self, assoc_id: int) -> None:
+        """Drop the subscriptions for an association that is not this channel's any more."""
+        if self.chosen is not None:
+            self.chosen = {key: on for key, on in self.chosen.items() if key[0] != assoc_id} or None
+
+    def _prune(self) -> None:
+        """The queue is empty: no more will be read of associations that have ended."""
+        # The rest of what they began to send will not come.
+        self.parts = {key: part for key, part in self.parts.items() if key[0] in self.associations}
+        if self.contexts is not None:
+            self.contexts = {
+                key: value for key, value in self.contexts.items() if key in self.associations
+            } or None
 
     def _gone(self) -> None:
         wakes, self.closed_wakes = self.closed_wakes, []
@@ -224,7 +258,7 @@ class UserChannel:
         with self.pump.lock:
             self.check()
             if self.association is not None:
-                raise fail(errno.EISCONN)
+                raise fail(errno.EINVAL, "the socket has an association")
             if self.endpoint is None:
                 self._open([], 0)
             assert_endpoint(self.endpoint).listen(backlog > 0)
@@ -250,7 +284,7 @@ class UserChannel:
                 raise fail(errno.EISCONN)
         elif self.listening:
             raise fail(errno.EOPNOTSUPP, "the socket is listening")
-        elif self.association is not None:
+        elif self.association is not None and (self.connected or self.association.id in self.associations):
             raise fail(errno.EISCONN if self.connected else errno.EALREADY)
         if self.endpoint is None:
             self._open([], 0)
@@ -394,7 +428,7 @@ class UserChannel:
                         waking.lower_signal(self)
                     if type(event) is e.PartialDeliveryAborted:
                         self.parts.pop((association.id, event.stream), None)
-                        if c.SCTP_PARTIAL_DELIVERY_EVENT not in self.subscribed:
+                        if not self.wants(c.SCTP_PARTIAL_DELIVERY_EVENT, association.id):
                             continue
                     return self._notification(event)
                 data = event.data
@@ -423,13 +457,15 @@ class UserChannel:
                     event.ssn,
                     event.tsn,
                     event.cumulative_tsn,
-                    self.context,
+                    self.context if self.contexts is None else self.context_of(association.id),
                     association.primary.address,
                     association.peer_port,
                     eor,
                 )
             if self.closed:
                 raise fail(errno.EBADF)
+            if self.parts or self.contexts:
+                self._prune()
             if self.one_to_many:
                 return PENDING
             if self.pending_error:
@@ -448,7 +484,8 @@ class UserChannel:
         eor = event.eor and len(data) == len(event.data)
         return Message(
             data, event.stream, event.ppid, association.id, event.unordered, event.ssn, event.tsn,
-            event.cumulative_tsn, self.context, association.primary.address, association.peer_port, eor,
+            event.cumulative_tsn, self.context_of(association.id), association.primary.address,
+            association.peer_port, eor,
         )  # fmt: skip
 
     def _complete(self, event: e.Message, data: bytes) -> bytes | None:
@@ -466,7 +503,7 @@ class UserChannel:
 
     def _notification(self, event: Any) -> Notification:
         type_, make = translate.TABLE[type(event)]
-        if type_ == c.SCTP_SEND_FAILED_EVENT and type_ not in self.subscribed:
+        if type_ == c.SCTP_SEND_FAILED_EVENT and not self.wants(type_, event.association.id):
             return translate.failed_old(event)
         notification: Notification = make(event)
         return notification
@@ -479,25 +516,33 @@ class UserChannel:
             event = self.queue[0]
             if type(event) is not _ENGINE_MESSAGE:
                 return s.NxtInfo(flags=c.SCTP_NOTIFICATION, assoc_id=event.association.id)
-            flags = c.SCTP_UNORDERED if event.unordered else 0
+            flags = (c.SCTP_UNORDERED if event.unordered else 0) | (c.SCTP_COMPLETE if event.eor else 0)
             return s.NxtInfo(event.stream, flags, event.ppid, len(event.data), event.association.id)
 
     # -- options -----------------------------------------------------------------------------------------------
 
     def subscribe(self, type_: int, on: bool, assoc_id: int = 0) -> None:
-        """See contract. A subscription is for the whole socket: identifiers of associations are not told apart."""
+        """See contract."""
         with self.pump.lock:
-            self.set_subscription(type_, on)
+            self.set_subscription(type_, on, assoc_id)
 
-    def set_subscription(self, type_: int, on: bool) -> None:
-        """Switch one type of notifications on or off; the lock is held."""
-        if not on:
-            self.subscribed.discard(type_)
-            return
-        self.subscribed.add(type_)
-        if type_ == c.SCTP_SENDER_DRY_EVENT:
-            self.config.sender_dry_events = True
-            for association in self.associations.values():
+    def set_subscription(self, type_: int, on: bool, assoc_id: int = 0) -> None:
+        """Switch one type of notifications on or off; the lock is held. Raises OSError(EINVAL)."""
+        if not self.one_to_many or assoc_id in (c.SCTP_FUTURE_ASSOC, c.SCTP_ALL_ASSOC):
+            (self.subscribed.add if on else self.subscribed.discard)(type_)
+            if self.chosen is not None:
+                self.chosen = {key: value for key, value in self.chosen.items() if key[1] != type_} or None
+            meant = list(self.associations.values())
+            if type_ == c.SCTP_SENDER_DRY_EVENT and on:
+                self.config.sender_dry_events = True
+        else:
+            if assoc_id == c.SCTP_CURRENT_ASSOC:
+                meant = list(self.associations.values())
+            else:
+                meant = [sending.find(self, assoc_id, errno.EINVAL)]
+            self.chosen = {**(self.chosen or {}), **{(association.id, type_): on for association in meant}}
+        if type_ == c.SCTP_SENDER_DRY_EVENT and on:
+            for association in meant:
                 association.config.sender_dry_events = True
                 if not association.buffered:
                     # Section 6.1.9: said at once when there is nothing to send.
@@ -576,7 +621,7 @@ class UserChannel:
         """See contract."""
         with self.pump.lock:
             self.check()
-            association = sending.find(self, assoc_id)
+            association = sending.find(self, assoc_id, errno.EINVAL)
             hosts = list(association.paths)
             hosts.sort(key=lambda host: host != association.primary.address)
             return [(host, association.peer_port) for host in hosts]
@@ -585,6 +630,8 @@ class UserChannel:
         """See contract."""
         with self.pump.lock:
             self.check()
+            if self.one_to_many and assoc_id >= c.FIRST_ASSOC_ID:
+                sending.find(self, assoc_id, errno.EINVAL)
             if self.endpoint is None:
                 return [("::" if self.family == socket.AF_INET6 else "0.0.0.0", 0)]
             port = self.endpoint.port

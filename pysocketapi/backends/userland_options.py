@@ -96,7 +96,7 @@ def _paths(association: Association | None, address: s.Address | None) -> list[A
 def _need(channel: UserChannel, assoc_id: int) -> Association:
     association = association_of(channel, assoc_id)
     if association is None or association.id not in channel.associations:
-        raise _fail(errno.EINVAL if channel.one_to_many else errno.ENOTCONN)
+        raise _fail(errno.EINVAL, "there is no association")
     return association
 
 
@@ -282,14 +282,44 @@ def _change_path(association: Association | None, path: Any, given: dict[str, An
             association.arm(path.hb_at)
 
 
+def _slot(channel: UserChannel, assoc_id: int) -> int:
+    """Return the key of what is kept for an association, 0 for the socket's own."""
+    return assoc_id if channel.one_to_many and assoc_id >= c.FIRST_ASSOC_ID else 0
+
+
+def _default(channel: UserChannel, assoc_id: int) -> s.SndInfo:
+    association_of(channel, assoc_id)
+    defaults = channel.defaults
+    return defaults.get(_slot(channel, assoc_id)) or defaults.get(0) or s.SndInfo()
+
+
+def _default_pr(channel: UserChannel, assoc_id: int) -> s.DefaultPrInfo:
+    association_of(channel, assoc_id)
+    kept: dict[int, s.DefaultPrInfo] = channel.values.get(c.SCTP_DEFAULT_PRINFO, {})
+    return kept.get(_slot(channel, assoc_id)) or kept.get(0) or s.DefaultPrInfo()
+
+
+def _keep_default(channel: UserChannel, assoc_id: int, value: s.SndInfo) -> None:
+    alive = {key: kept for key, kept in channel.defaults.items() if not key or key in channel.associations}
+    channel.defaults = {**alive, _slot(channel, assoc_id): value}
+
+
+def _keep_default_pr(channel: UserChannel, assoc_id: int, value: int, policy: int) -> None:
+    kept: dict[int, s.DefaultPrInfo] = channel.values.get(c.SCTP_DEFAULT_PRINFO, {})
+    alive = {key: pr for key, pr in kept.items() if not key or key in channel.associations}
+    slot = _slot(channel, assoc_id)
+    channel.values[c.SCTP_DEFAULT_PRINFO] = {**alive, slot: s.DefaultPrInfo(0, value, policy)}
+
+
 def _get_default_sndinfo(channel: UserChannel, value: s.SndInfo | None) -> s.SndInfo:
-    d = channel.default
-    return s.SndInfo(d.sid, d.flags, d.ppid, d.context, value.assoc_id if value else 0)
+    assoc_id = value.assoc_id if value else 0
+    d = _default(channel, assoc_id)
+    return s.SndInfo(d.sid, d.flags, d.ppid, d.context, assoc_id)
 
 
 def _set_default_sndinfo(channel: UserChannel, value: s.SndInfo) -> None:
     _check_stream(channel, value.assoc_id, value.sid)
-    channel.default = s.SndInfo(value.sid, value.flags, value.ppid, value.context, 0)
+    _keep_default(channel, value.assoc_id, s.SndInfo(value.sid, value.flags, value.ppid, value.context, 0))
 
 
 def _check_stream(channel: UserChannel, assoc_id: int, stream: int) -> None:
@@ -300,27 +330,29 @@ def _check_stream(channel: UserChannel, assoc_id: int, stream: int) -> None:
 
 
 def _get_default_send(channel: UserChannel, value: s.SndRcvInfo | None) -> s.SndRcvInfo:
-    d = channel.default
-    pr = channel.values.get(c.SCTP_DEFAULT_PRINFO, s.DefaultPrInfo())
-    return s.SndRcvInfo(d.sid, 0, d.flags, d.ppid, d.context, pr.value, 0, 0, value.assoc_id if value else 0)
+    assoc_id = value.assoc_id if value else 0
+    d = _default(channel, assoc_id)
+    return s.SndRcvInfo(d.sid, 0, d.flags, d.ppid, d.context, _default_pr(channel, assoc_id).value, 0, 0, assoc_id)
 
 
 def _set_default_send(channel: UserChannel, value: s.SndRcvInfo) -> None:
     _check_stream(channel, value.assoc_id, value.stream)
-    channel.default = s.SndInfo(value.stream, value.flags, value.ppid, value.context, 0)
+    _keep_default(channel, value.assoc_id, s.SndInfo(value.stream, value.flags, value.ppid, value.context, 0))
     policy = c.SCTP_PR_SCTP_TTL if value.timetolive else c.SCTP_PR_SCTP_NONE
-    channel.values[c.SCTP_DEFAULT_PRINFO] = s.DefaultPrInfo(0, value.timetolive, policy)
+    _keep_default_pr(channel, value.assoc_id, value.timetolive, policy)
 
 
 def _get_default_prinfo(channel: UserChannel, value: Any) -> s.DefaultPrInfo:
-    kept: s.DefaultPrInfo = channel.values.get(c.SCTP_DEFAULT_PRINFO, s.DefaultPrInfo())
-    return s.DefaultPrInfo(value.assoc_id if value else 0, kept.value, kept.policy)
+    assoc_id = value.assoc_id if value else 0
+    kept = _default_pr(channel, assoc_id)
+    return s.DefaultPrInfo(assoc_id, kept.value, kept.policy)
 
 
 def _set_default_prinfo(channel: UserChannel, value: s.DefaultPrInfo) -> None:
     if value.policy not in (c.SCTP_PR_SCTP_NONE, c.SCTP_PR_SCTP_TTL):
         raise _fail(errno.EINVAL, "only lifetimes are known as policy of partial reliability")
-    channel.values[c.SCTP_DEFAULT_PRINFO] = value
+    association_of(channel, value.assoc_id)
+    _keep_default_pr(channel, value.assoc_id, value.value, value.policy)
 
 
 _EVENT_FIELDS: dict[str, int] = {
@@ -353,13 +385,14 @@ def _set_events(channel: UserChannel, value: s.EventSubscribe) -> None:
 def _get_event(channel: UserChannel, value: s.Event | None) -> s.Event:
     if value is None or value.type not in _EVENT_FIELDS.values():
         raise _fail(errno.EINVAL)
-    return s.Event(value.assoc_id, value.type, value.type in channel.subscribed)
+    association_of(channel, value.assoc_id)
+    return s.Event(value.assoc_id, value.type, channel.wants(value.type, value.assoc_id))
 
 
 def _set_event(channel: UserChannel, value: s.Event) -> None:
     if value.type not in _EVENT_FIELDS.values() or value.type == c.SCTP_DATA_IO_EVENT:
         raise _fail(errno.EINVAL)
-    channel.set_subscription(value.type, value.on)
+    channel.set_subscription(value.type, value.on, value.assoc_id)
 
 
 def _get_sack(channel: UserChannel, value: s.SackInfo | None) -> s.SackInfo:
@@ -374,11 +407,23 @@ def _set_sack(channel: UserChannel, value: s.SackInfo) -> None:
 
 
 def _get_context(channel: UserChannel, value: s.AssocValue | None) -> s.AssocValue:
-    return s.AssocValue(value.assoc_id if value else 0, channel.context)
+    assoc_id = value.assoc_id if value else 0
+    association_of(channel, assoc_id)
+    return s.AssocValue(assoc_id, channel.context_of(assoc_id))
 
 
 def _set_context(channel: UserChannel, value: s.AssocValue) -> None:
-    channel.context = value.value
+    if not channel.one_to_many or value.assoc_id in (c.SCTP_FUTURE_ASSOC, c.SCTP_ALL_ASSOC):
+        if channel.one_to_many:  # the associations that are there keep theirs, unless all are meant
+            kept = {assoc_id: channel.context_of(assoc_id) for assoc_id in channel.associations}
+            channel.contexts = None if value.assoc_id == c.SCTP_ALL_ASSOC else kept or None
+        channel.context = value.value
+        return
+    if value.assoc_id == c.SCTP_CURRENT_ASSOC:
+        meant = list(channel.associations)
+    else:
+        meant = [_need(channel, value.assoc_id).id]
+    channel.contexts = {**(channel.contexts or {}), **dict.fromkeys(meant, value.value)}
 
 
 def _kept(option: int, default: Any, check: Callable[[Any], bool]) -> tuple[Any, Any]:

@@ -27,6 +27,21 @@ def test_connect_to_nobody(make):
     assert number_of(make.one().connect, nobody.getsockname()) == errno.ECONNREFUSED
 
 
+@pytest.mark.feature("connect-error")
+def test_set_ups_that_nobody_answers_time_out(make4):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((make4.host, 0))
+        client = make4.many()
+        sctp(client, c.SCTP_RTOINFO, s.RtoInfo(0, 50, 60000, 50))
+        sctp(client, c.SCTP_INITMSG, s.InitMsg(max_attempts=1))
+        client.subscribe(c.SCTP_ASSOC_CHANGE)
+        with pytest.raises(TimeoutError) as caught:
+            client.connectx([(make4.host, 9)], udp_port=silent.getsockname()[1])
+    assert caught.value.errno == errno.ETIMEDOUT
+    change = client.recv_message()
+    assert (change.state, change.errno) == (c.SCTP_CANT_STR_ASSOC, errno.ETIMEDOUT)
+
+
 def test_connect_ex_gives_the_number(make):
     nobody = make.one()
     nobody.bind((make.host, 0))
@@ -57,15 +72,47 @@ def test_connect_when_connected(make):
 
 def test_connect_of_a_listener(make):
     listener = make.listener()
-    assert number_of(listener.connect, make.listener().getsockname()) in (
-        errno.EISCONN,
-        errno.EOPNOTSUPP,
-        errno.EINVAL,
-    )
+    assert number_of(listener.connect, make.listener().getsockname()) == errno.EOPNOTSUPP
+
+
+def test_connect_again_after_a_failure(make4):
+    """Regression: userland said EALREADY once the failure of a non-blocking connect had been read."""
+    nobody = make4.one()
+    nobody.bind((make4.host, 0))
+    client = make4.one()
+    assert client.connect_ex(nobody.getsockname()) == errno.ECONNREFUSED
+    client.setblocking(False)
+    assert client.connect_ex(nobody.getsockname()) == errno.EINPROGRESS
+    assert select.select([client], [], [], 20)[0]
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+    client.settimeout(20)
+    client.connect(make4.listener().getsockname())
+
+
+def test_listen_when_connected(make4):
+    assert number_of(make4.pair()[0].listen) == errno.EINVAL
 
 
 def test_send_without_association(make):
-    assert number_of(make.one().send, b"x") in (errno.ENOTCONN, errno.EPIPE)
+    assert number_of(make.one().send, b"x") == errno.ENOTCONN
+
+
+def test_send_of_a_one_to_many_socket_to_nobody(make):
+    client = make.many()
+    client.bind((make.host, 0))
+    assert number_of(client.send, b"x") == errno.ENOTCONN
+
+
+def test_send_to_an_association_that_is_not_there(make):
+    client, *_ = make.many_pair()
+    with pytest.raises(BrokenPipeError):
+        client.send_message(b"x", assoc_id=4711)
+
+
+@pytest.mark.parametrize("call", ["getpaddrs", "getladdrs", "peeloff"])
+def test_questions_about_an_association_that_is_not_there(make, call):
+    client, *_ = make.many_pair()
+    assert number_of(getattr(client, call), 4711) == errno.EINVAL
 
 
 def test_recv_without_association(make):
@@ -98,14 +145,14 @@ def test_shutdown_in_no_direction(make4):
 def test_send_after_shutdown(make):
     client, server = make.pair()
     client.shutdown(socket.SHUT_WR)
-    assert number_of(client.send, b"x") in (errno.EPIPE, errno.ESHUTDOWN)
+    assert number_of(client.send, b"x") == errno.EPIPE
 
 
 def test_send_after_the_peer_closed(make):
     client, server = make.pair()
     server.close()
     assert client.recv(10) == b""
-    assert number_of(client.send, b"x") in (errno.EPIPE, errno.ESHUTDOWN)
+    assert number_of(client.send, b"x") == errno.EPIPE
 
 
 def test_send_after_a_reset(make):
@@ -234,7 +281,7 @@ def test_accept_without_listening(make):
 
 
 def test_accept_of_a_one_to_many_socket(make):
-    assert number_of(make.listener(socket.SOCK_SEQPACKET).accept) in (errno.EOPNOTSUPP, errno.EINVAL)
+    assert number_of(make.listener(socket.SOCK_SEQPACKET).accept) == errno.EOPNOTSUPP
 
 
 @pytest.mark.parametrize("call", ["recv", "send", "listen", "accept", "bind", "getsockname", "getpeername"])
@@ -321,7 +368,7 @@ def test_values_of_the_wrong_type(make4, option, value):
 
 
 def test_status_without_association(make4):
-    assert number_of(get, make4.one(), c.SCTP_STATUS) in (errno.EINVAL, errno.ENOTCONN)
+    assert number_of(get, make4.one(), c.SCTP_STATUS) == errno.EINVAL
 
 
 def test_options_of_an_unknown_association(make4):

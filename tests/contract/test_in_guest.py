@@ -20,7 +20,8 @@ ROOT = HERE.parents[1]
 @pytest.mark.skipif(BACKEND == "kernel", reason="this is the run in the guest")
 def test_the_same_suite_on_kernel_sctp():
     helpers.lab_or_skip()
-    environment = {**os.environ, "CONTRACT_BACKEND": "kernel", "SCTP_RECONF": "1", "SCTP_AUTH": "1"}
+    extensions = {f"SCTP_{name}": "1" for name in ("RECONF", "AUTH", "ADDIP", "ADDIP_NOAUTH")}
+    environment = {**os.environ, **extensions, "CONTRACT_BACKEND": "kernel"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-x", str(HERE)]
     lab = ROOT / "tests" / "interop" / "lab" / "uml-run"
     run = subprocess.run(

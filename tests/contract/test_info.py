@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import time
 
 import pytest
 
@@ -56,6 +57,59 @@ def test_sendmsg_with_init_parameters(make4):
     client.sendmsg([b"x"], [(SCTP, c.SCTP_INIT, s.InitMsg(num_ostreams=21))], 0, server.getsockname())
     message = data_from(server)
     assert server.opt_info(message.assoc_id, c.SCTP_STATUS).instrms == 21
+
+
+def arrived(client):
+    """Wait until all that was sent has arrived."""
+    while get(client, c.SCTP_STATUS).unackdata:
+        time.sleep(0.01)
+
+
+def test_init_parameters_of_a_message_are_for_its_association_only(make4):
+    """Regression: they stayed with the socket."""
+    server, client = make4.listener(socket.SOCK_SEQPACKET), make4.many()
+    before = get(client, c.SCTP_INITMSG)
+    client.sendmsg([b"x"], [(SCTP, c.SCTP_INIT, s.InitMsg(num_ostreams=21))], 0, server.getsockname())
+    assert get(client, c.SCTP_INITMSG) == before
+
+
+def test_accepted_sockets_tell_the_next_message(make4):
+    """Regression: the kernel's accepted sockets did not, though their listener was asked to."""
+    listener = make4.listener()
+    sctp(listener, c.SCTP_RECVNXTINFO, True)
+    client = make4.one()
+    client.connect(listener.getsockname())
+    server = make4.accept(listener)
+    client.send(b"a")
+    client.send_message(b"bb", stream=1, ppid=7)
+    arrived(client)
+    _, found, _, _ = server.recvmsg(100)
+    ((_, type_, following),) = found
+    assert type_ == c.SCTP_NXTINFO
+    assert (following.sid, following.ppid, following.length) == (1, 7, 2)
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_deprecated_descriptions_of_messages(make4, extended):
+    """SCTP_SNDRCV, and SCTP_EXTRCV with the next message (sections 5.3.2 and 5.3.3)."""
+    client, server = make4.pair()
+    assert get(server, c.SCTP_USE_EXT_RCVINFO) is False
+    sctp(server, c.SCTP_EVENTS, s.EventSubscribe(data_io=True))
+    sctp(server, c.SCTP_USE_EXT_RCVINFO, extended)
+    assert get(server, c.SCTP_USE_EXT_RCVINFO) is extended and get(server, c.SCTP_RECVNXTINFO) is False
+    client.send_message(b"first", stream=1, ppid=5)
+    client.send_message(b"second", stream=2, ppid=6, unordered=True)
+    arrived(client)
+    data, [(_, type_, info)], flags, _ = server.recvmsg(100)
+    assert data == b"first" and (info.stream, info.ppid) == (1, 5)
+    assert type_ == (c.SCTP_EXTRCV if extended else c.SCTP_SNDRCV)
+    if extended:
+        known = c.SCTP_NEXT_MSG_AVAIL | c.SCTP_NEXT_MSG_IS_UNORDERED
+        assert info.next_flags & ~c.SCTP_NEXT_MSG_ISCOMPLETE == known
+        assert (info.next_stream, info.next_ppid, info.next_length) == (2, 6, 6)
+    _, [(_, _, info)], _, _ = server.recvmsg(100)
+    assert (info.stream, info.flags & c.SCTP_UNORDERED) == (2, c.SCTP_UNORDERED)
+    assert not extended or info.next_flags == 0
 
 
 @pytest.mark.parametrize(

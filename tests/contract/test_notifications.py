@@ -1,5 +1,6 @@
 """Notifications in the order of what happened (RFC 6458 section 6)."""
 
+import errno
 import socket
 
 import pytest
@@ -138,6 +139,48 @@ def test_peeled_off_sockets_keep_the_subscriptions(make4):
     while (item := peeled.recv_message()) is not None:
         seen.append(type(item))
     assert n.ShutdownEvent in seen
+
+
+def test_one_association_can_be_left_out(make4):
+    """Regression: userland's subscriptions were for all associations of a socket."""
+    server = make4.listener(MANY)
+    server.subscribe(c.SCTP_SHUTDOWN_EVENT)
+    clients = [make4.one() for _ in range(3)]
+    ids = []
+    for client in clients:
+        client.connect(server.getsockname())
+        client.send(b"x")
+        ids.append(data_from(server).assoc_id)
+    sctp(server, c.SCTP_EVENT, s.Event(ids[1], c.SCTP_SHUTDOWN_EVENT, False))
+    on = [get(server, c.SCTP_EVENT, s.Event(i, c.SCTP_SHUTDOWN_EVENT)).on for i in (*ids, 0)]
+    assert on == [True, False, True, True]
+    for client, assoc_id in zip(clients, ids):
+        client.shutdown(socket.SHUT_WR)
+        if assoc_id != ids[1]:
+            assert notification_from(server, n.ShutdownEvent).assoc_id == assoc_id
+        assert client.recv(10) == b""
+
+
+def test_one_association_can_be_chosen(make4):
+    client, server, client_id, server_id = make4.many_pair()
+    sctp(server, c.SCTP_EVENT, s.Event(server_id, c.SCTP_SHUTDOWN_EVENT, True))
+    assert not get(server, c.SCTP_EVENT, s.Event(0, c.SCTP_SHUTDOWN_EVENT)).on
+    client.send_message(b"", flags=c.SCTP_EOF, assoc_id=client_id)
+    assert notification_from(server, n.ShutdownEvent).assoc_id == server_id
+    with pytest.raises(OSError) as caught:
+        sctp(server, c.SCTP_EVENT, s.Event(4711, c.SCTP_SHUTDOWN_EVENT, True))
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_accepted_sockets_keep_the_subscriptions(make4):
+    """Regression: the kernel's accepted sockets hid the end that they had asked for."""
+    listener = make4.listener()
+    listener.subscribe(c.SCTP_ASSOC_CHANGE)
+    client = make4.one()
+    client.connect(listener.getsockname())
+    server = make4.accept(listener)
+    server.shutdown(socket.SHUT_WR)
+    assert notification_from(server, n.AssocChange, state=c.SCTP_SHUTDOWN_COMP)
 
 
 EVENTS = [

@@ -279,6 +279,49 @@ def test_explicit_end_of_record(make):
     assert data_from(server).data == b"four"
 
 
+@pytest.mark.feature("explicit-eor")
+def test_the_last_part_of_a_record_can_be_sent_again(make4):
+    """Regression: a last part for which there was no room took the parts before it along."""
+    client, server = make4.pair()
+    client.setblocking(False)
+    sent = 0
+    with pytest.raises(BlockingIOError):
+        while True:
+            client.send(bytes(5000))
+            sent += 1
+    sctp(client, c.SCTP_EXPLICIT_EOR, True)
+    client.send_message(b"one ", stream=1)
+    with pytest.raises(BlockingIOError):
+        client.send_message(b"t" * 5000, stream=1, flags=c.SCTP_EOR)
+    for _ in range(sent):
+        assert server.recv(5000)
+    client.settimeout(20)
+    client.send_message(b"two", stream=1, flags=c.SCTP_EOR)
+    assert data_from(server).data == b"one two"
+
+
+@pytest.mark.feature("explicit-eor")
+def test_parts_of_a_record_fit_into_the_send_buffer(make4):
+    client, _ = make4.pair()
+    sctp(client, c.SCTP_EXPLICIT_EOR, True)
+    size = client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    client.send(bytes(size))
+    with pytest.raises(OSError) as caught:
+        client.send(b"x")
+    assert caught.value.errno == errno.EMSGSIZE
+
+
+@pytest.mark.feature("explicit-eor")
+def test_records_to_several_peers_do_not_mix(make4):
+    """Regression: parts were told apart by stream only where peers were given by address."""
+    servers = [make4.listener(socket.SOCK_SEQPACKET) for _ in range(2)]
+    client = make4.many()
+    sctp(client, c.SCTP_EXPLICIT_EOR, True)
+    for i, flags in ((0, 0), (1, 0), (0, c.MSG_EOR), (1, c.MSG_EOR)):
+        client.sendto(b"for %d " % i, flags, servers[i].getsockname())
+    assert [data_from(server).data for server in servers] == [b"for 0 for 0 ", b"for 1 for 1 "]
+
+
 @pytest.mark.feature("detach")
 def test_detach_gives_the_descriptor_away(make4):
     import os

@@ -1,5 +1,6 @@
 """Socket options: what is set is got, on the socket and on associations (RFC 6458 section 8)."""
 
+import dataclasses
 import errno
 import socket
 
@@ -9,7 +10,7 @@ from pysocketapi import constants as c
 from pysocketapi import structures as s
 from pysocketapi.options import OPTIONS
 
-from .support import get, sctp
+from .support import data_from, get, sctp
 
 MANY = socket.SOCK_SEQPACKET
 
@@ -79,8 +80,6 @@ def test_plain_options(make4, style, option, value):
 @pytest.mark.parametrize(("option", "value", "names"), OF_ASSOCIATIONS, ids=name_of)
 def test_options_of_one_association(make4, option, value, names):
     client, _, client_id, _ = make4.many_pair()
-    import dataclasses
-
     sctp(client, option, dataclasses.replace(value, assoc_id=client_id))
     got = client.opt_info(client_id, option)
     assert {name: getattr(got, name) for name in names} == {name: getattr(value, name) for name in names}
@@ -203,79 +202,46 @@ def test_general_options(make4):
     assert (sock.family, sock.type, sock.proto) == (socket.AF_INET, MANY, 132)
 
 
-FEATURES = {
-    "auth": [c.SCTP_HMAC_IDENT],
-    "reconfig": [c.SCTP_RECONFIG_SUPPORTED, c.SCTP_ENABLE_STREAM_RESET],
-    "interleaving": [c.SCTP_INTERLEAVING_SUPPORTED],
-    "stream-scheduler": [c.SCTP_STREAM_SCHEDULER],
-    "pf": [c.SCTP_EXPOSE_POTENTIALLY_FAILED_STATE, c.SCTP_PEER_ADDR_THLDS],
-    "plpmtud": [c.SCTP_PLPMTUD_PROBE_INTERVAL],
-    "reuse-port": [c.SCTP_REUSE_PORT],
-    "pr-policies": [c.SCTP_PR_SUPPORTED],
-}
+def test_contexts_are_an_associations_own(make4):
+    """Regression: userland had one context for all associations of a socket."""
+    server = make4.listener(MANY)
+    clients = [make4.one() for _ in range(2)]
+    ids = []
+    for client in clients:
+        client.connect(server.getsockname())
+        client.send(b"x")
+        ids.append(data_from(server).assoc_id)
+    sctp(server, c.SCTP_CONTEXT, s.AssocValue(ids[0], 11))
+    sctp(server, c.SCTP_CONTEXT, s.AssocValue(c.SCTP_FUTURE_ASSOC, 22))
+    assert [server.opt_info(i, c.SCTP_CONTEXT).value for i in (*ids, 0)] == [11, 0, 22]
+    got = {}
+    for client in clients:
+        client.send(b"y")
+        message = data_from(server)
+        got[message.assoc_id] = message.context
+    assert got == {ids[0]: 11, ids[1]: 0}
+    late = make4.one()
+    late.connect(server.getsockname())
+    late.send(b"z")
+    assert data_from(server).context == 22
 
 
 @pytest.mark.parametrize(
-    ("feature", "option"),
+    ("option", "value", "field"),
     [
-        pytest.param(feature, option, marks=pytest.mark.feature(feature), id=OPTIONS[option].name)
-        for feature, options in FEATURES.items()
-        for option in options
+        (c.SCTP_DEFAULT_SNDINFO, s.SndInfo(5), "sid"),
+        (c.SCTP_DEFAULT_SEND_PARAM, s.SndRcvInfo(stream=5), "stream"),
+        (c.SCTP_DEFAULT_PRINFO, s.DefaultPrInfo(0, 900, c.SCTP_PR_SCTP_TTL), "value"),
     ],
+    ids=name_of,
 )
-def test_options_of_extensions(make4, feature, option):
-    sock = make4.one()
-    assert isinstance(get(sock, option), OPTIONS[option].type)
-
-
-@pytest.mark.parametrize("option", [c.SCTP_USE_EXT_RCVINFO, c.SCTP_ACCEPT_ZERO_CHECKSUM])
-def test_options_that_no_backend_has(make4, option):
-    with pytest.raises(OSError) as caught:
-        get(make4.one(), option)
-    assert caught.value.errno == errno.ENOPROTOOPT
-
-
-@pytest.mark.feature("stream-scheduler")
-@pytest.mark.parametrize("scheduler", [c.SCTP_SS_FCFS, c.SCTP_SS_PRIO, c.SCTP_SS_RR])
-def test_stream_schedulers(make4, scheduler):
-    client, _ = make4.pair()
-    sctp(client, c.SCTP_STREAM_SCHEDULER, s.AssocValue(0, scheduler))
-    assert get(client, c.SCTP_STREAM_SCHEDULER).value == scheduler
-
-
-@pytest.mark.feature("auth")
-def test_authentication_keys(make4):
-    def prepare(sock):
-        sctp(sock, c.SCTP_AUTH_CHUNK, s.AuthChunk(0))
-        sctp(sock, c.SCTP_AUTH_KEY, s.AuthKey(0, 1, b"secret"))
-
-    client, _ = make4.pair(prepare)
-    sctp(client, c.SCTP_AUTH_KEY, s.AuthKey(0, 2, b"another"))
-    sctp(client, c.SCTP_AUTH_ACTIVE_KEY, s.AuthKeyId(0, 2))
-    assert get(client, c.SCTP_AUTH_ACTIVE_KEY).keynumber == 2
-    assert c.SCTP_AUTH_HMAC_ID_SHA1 in get(client, c.SCTP_HMAC_IDENT).idents
-    assert 0 in get(client, c.SCTP_LOCAL_AUTH_CHUNKS).chunks
-
-
-@pytest.mark.feature("reconfig")
-def test_streams_can_be_added(make4):
-    enable = c.SCTP_ENABLE_RESET_STREAM_REQ | c.SCTP_ENABLE_CHANGE_ASSOC_REQ
-    listener = make4.listener()
-    client = make4.one()
-    for sock in (listener, client):
-        sctp(sock, c.SCTP_ENABLE_STREAM_RESET, s.AssocValue(0, enable))
-    client.connect(listener.getsockname())
-    server = make4.accept(listener)
-    server.subscribe(c.SCTP_STREAM_CHANGE_EVENT)
-    before = get(client, c.SCTP_STATUS).outstrms
-    sctp(client, c.SCTP_ADD_STREAMS, s.AddStreams(0, 0, 5))
-    server.settimeout(20)
-    from pysocketapi.notifications import StreamChangeEvent
-
-    from .support import notification_from
-
-    assert notification_from(server, StreamChangeEvent)
-    assert get(client, c.SCTP_STATUS).outstrms == before + 5
+def test_defaults_of_one_association_are_not_the_sockets(make4, option, value, field):
+    """Regression: userland kept them for the whole socket."""
+    client, _, client_id, _ = make4.many_pair()
+    value.assoc_id = client_id
+    sctp(client, option, value)
+    assert getattr(client.opt_info(client_id, option), field) == getattr(value, field)
+    assert getattr(client.opt_info(0, option), field) == 0
 
 
 @pytest.mark.feature("udp-port")

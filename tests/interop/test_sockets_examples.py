@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 
@@ -87,6 +88,48 @@ def test_a_program_for_tcp_streams_moved_to_sctp():
     udp = next(UDP_PORTS)
     command = example("streams_echo.py", "--transport", "userland", "--udp-port", udp, "--remote-udp-port", udp)
     assert talk(command, "") == "echoed 3 lines\n"
+
+
+def patched(program, differences):
+    """Apply a diff without line numbers: each line to be removed is in the program once."""
+    lines = program.splitlines()
+    at = 0
+    for mark, text in ((line[0], line[1:]) for line in differences.splitlines()):
+        if mark == "+":
+            lines.insert(at, text)
+            at += 1
+        else:
+            assert lines.count(text) == 1, text
+            at = lines.index(text) + (mark == " ")
+            if mark == "-":
+                del lines[at]
+    return "\n".join(lines) + "\n"
+
+
+PAGE = (ROOT / "docs" / "how-to" / "from-tcp.md").read_text()
+PAIRS = re.findall(
+    r"^```python\n(import asyncio\n.*?)^```\n\n```diff\n(.*?)^```\n", PAGE, re.DOTALL | re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("at", "words"), [(0, "echoed: three"), (1, "300000 bytes,")], ids=["echo", "files"])
+def test_the_programs_of_the_how_to_move_by_what_it_prints(at, words, tmp_path):
+    assert len(PAIRS) == 2
+    over_tcp, differences = PAIRS[at]
+    changed = [line for line in differences.splitlines() if line[0] == "-"]
+    assert len(changed) == 2, "the import and two lines"
+    over_sctp = patched(over_tcp, differences)
+    (tmp_path / "data.bin").write_bytes(os.urandom(300_000))
+    said = []
+    for program in over_tcp, over_sctp:
+        run = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program, "data.bin"],
+            capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False,
+            env={**os.environ, "RSERPOOL_TRANSPORT": "userland", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert run.returncode == 0 and not run.stderr, run.stdout + run.stderr
+        said.append(run.stdout)
+    assert words in said[0] and said[0] == said[1]
 
 
 def test_a_file_server_moved_to_sctp(start, tmp_path):
