@@ -418,7 +418,10 @@ class UserChannel:
         pump = self.pump
         with pump.lock:
             queue = self.queue
-            if peek and queue:
+            while peek and queue:
+                if type(queue[0]) is e.PartialDeliveryAborted and not self._told(queue[0]):
+                    queue.popleft()
+                    continue
                 return self._peek(queue[0], limit)
             while queue:
                 event = queue.popleft()
@@ -426,10 +429,8 @@ class UserChannel:
                 if type(event) is not _ENGINE_MESSAGE:
                     if self.signal is not None:
                         waking.lower_signal(self)
-                    if type(event) is e.PartialDeliveryAborted:
-                        self.parts.pop((association.id, event.stream), None)
-                        if not self.wants(c.SCTP_PARTIAL_DELIVERY_EVENT, association.id):
-                            continue
+                    if type(event) is e.PartialDeliveryAborted and not self._told(event):
+                        continue
                     return self._notification(event)
                 data = event.data
                 eor = event.eor
@@ -475,6 +476,11 @@ class UserChannel:
             if self.association is None:
                 raise fail(errno.ENOTCONN)
             return PENDING
+
+    def _told(self, event: e.PartialDeliveryAborted) -> bool:
+        """Forget the parts of a message that will not be whole; say whether the user wants to know."""
+        self.parts.pop((event.association.id, event.stream), None)
+        return self.wants(c.SCTP_PARTIAL_DELIVERY_EVENT, event.association.id)
 
     def _peek(self, event: Any, limit: int) -> Received:
         if type(event) is not _ENGINE_MESSAGE:

@@ -39,3 +39,13 @@ def test_regression_a_message_after_a_restart_got_the_parts_of_an_unfinished_one
         assert channel.recv().data == b"whole"
     finally:
         channel.close()
+
+
+def test_peeking_does_not_tell_what_was_not_asked_for():
+    channel = UserChannel(pump_for(Transport("userland", udp_port=0), None), 2, True)
+    try:
+        association = SimpleNamespace(id=3, peer_port=7, primary=SimpleNamespace(address="10.0.0.1"))
+        channel.on_event(events.PartialDeliveryAborted(association, 1, 0))
+        assert channel.recv(10, peek=True) is PENDING
+    finally:
+        channel.close()
