@@ -19,6 +19,7 @@ PROGRAMS = (
     "scriptingserviceexample",
     "rspcerts",
     "rspdemo",
+    "rsptrace",
 )
 
 

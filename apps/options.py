@@ -76,6 +76,13 @@ class Argument:
     help: str
     parse: Callable[[str], Any]
     required: bool = True
+    repeat: bool = False  # the value is a list of all words from here on; only the last argument may be it
+
+    @property
+    def usage(self) -> str:
+        """How to write it."""
+        name = self.name.upper() + ("..." if self.repeat else "")
+        return name if self.required else f"[{name}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +171,31 @@ def _set(values: Values, option: Option, name: str, equals: str, text: str, rest
 
 
 def _arguments(program: Program, words: list[str], values: Values) -> None:
-    if len(words) > len(program.arguments):
+    endless = bool(program.arguments) and program.arguments[-1].repeat
+    if len(words) > len(program.arguments) and not endless:
         raise UsageError(f"unexpected argument {words[len(program.arguments)]!r}; options begin with -")
     for place, argument in enumerate(program.arguments):
         if place >= len(words):
             if argument.required:
                 raise UsageError(f"{argument.name} is missing")
-            setattr(values, argument.name, None)
+            setattr(values, argument.name, [] if argument.repeat else None)
             continue
-        try:
-            setattr(values, argument.name, argument.parse(words[place]))
-        except ValueError as error:
-            raise UsageError(f"{argument.name} {words[place]!r}: {error}") from None
+        found = [
+            _word(argument, word) for word in (words[place:] if argument.repeat else words[place : place + 1])
+        ]
+        setattr(values, argument.name, found if argument.repeat else found[0])
+
+
+def _word(argument: Argument, word: str) -> Any:
+    try:
+        return argument.parse(word)
+    except ValueError as error:
+        raise UsageError(f"{argument.name} {word!r}: {error}") from None
 
 
 def usage(program: Program) -> str:
     """Return the line that says how the program is called."""
-    names = "".join(f" {a.name.upper()}" if a.required else f" [{a.name.upper()}]" for a in program.arguments)
+    names = "".join(f" {argument.usage}" for argument in program.arguments)
     return f"Usage: {program.name}{names} [-option=value] ..."
 
 

@@ -37,7 +37,7 @@ def _escape(text: str) -> str:
 
 def man_page(program: Program) -> str:
     """A program's man page in roff."""
-    names = " ".join(a.name.upper() if a.required else f"[{a.name.upper()}]" for a in program.arguments)
+    names = " ".join(argument.usage for argument in program.arguments)
     lines = [
         f'.TH "{program.name.upper()}" 1 "" "{_escape(version())}" "Reliable Server Pooling"',
         ".SH NAME", f"{program.name} \\- {_escape(_first(program.summary))}",

@@ -33,6 +33,7 @@ MUST_NOT_IMPORT = {
     "rserpool/registrar": ("session", "services"),
     "rserpool/asap": ("registrar", "session", "services"),
     "rserpool/session": ("registrar", "services"),
+    "rserpool/explain": ("handlespace", "registrar", "asap", "session", "security", "api"),
 }
 
 # Folder or module -> modules of others that it must not know.
@@ -45,6 +46,7 @@ FOREIGN = {
     "pysctplib/trace": ("socket", *LOOPS),
     "rserpool/wire": ("socket", "random", *CLOCKS, *LOOPS),
     "rserpool/handlespace": ("socket", "random", *CLOCKS, *LOOPS),
+    "rserpool/explain": ("socket", "random", *CLOCKS, *LOOPS),
 }
 
 # The RFCs that the project may cite; a number that is not here is a typing error or needs a line here.
