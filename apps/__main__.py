@@ -20,7 +20,20 @@ PROGRAMS = (
     "rspcerts",
     "rspdemo",
     "rsptrace",
+    "hrestest",
+    "testregistrator",
+    "attacker",
+    "createsummary",
+    "make-test-cache",
+    "gettimestamp",
+    "exectime",
+    "execalarm",
 )
+
+
+def module_of(program: str) -> str:
+    """The name of a program's module."""
+    return f"{__package__}.{program.replace('-', '_')}"
 
 
 def main() -> int:
@@ -29,7 +42,7 @@ def main() -> int:
     if name not in PROGRAMS:
         print(f"Usage: python -m rserpool_apps PROGRAM [-option=value] ...\nPrograms: {', '.join(PROGRAMS)}")
         return 0 if name in ("-h", "-help", "--help") else 1
-    status: int = importlib.import_module(f"{__package__}.{name}").main(sys.argv[2:])
+    status: int = importlib.import_module(module_of(name)).main(sys.argv[2:])
     return status
 
 

@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from .__main__ import PROGRAMS
+from .__main__ import PROGRAMS, module_of
 from .options import BUILT_IN, Option, Program, default_text, version
 
 FILES = ("FILE", "DIR", "DIRECTORY")  # metavars that stand for names of files
@@ -27,7 +27,7 @@ ENVIRONMENT = (
 
 def programs() -> list[Program]:
     """All programs' tables."""
-    return [importlib.import_module(f"{__package__}.{name}").PROGRAM for name in PROGRAMS]
+    return [importlib.import_module(module_of(name)).PROGRAM for name in PROGRAMS]
 
 
 def _escape(text: str) -> str:
@@ -88,7 +88,7 @@ def bash_completion() -> str:
     """Completions for bash."""
     lines = ["# Completions of the RSerPool programs for bash; made of their option tables.", ""]
     for program in programs():
-        function = f"_rserpool_{program.name}"
+        function = f"_rserpool_{program.name.replace('-', '_')}"
         options = [*program.options(), *BUILT_IN.options]
         words = " ".join(f"-{o.name}{'' if o.parse is None else '='}" for o in options)
         lines += [f"{function}() {{",

@@ -247,3 +247,25 @@ def test_our_programs_find_their_registrar_by_multicast(their_registrar, here):
     with here("rspserver", "-discard", *SERVING) as server:
         server.expect(IDENTIFIER, 40)
         assert server.end() == 0
+
+
+def test_our_test_tools_at_their_registrar(their_registrar, here):
+    with here("testregistrator", *CALLING, THEIRS, "-poolelements=20", "-pools=2", "-policy=wrand") as registrator:
+        registrator.expect(r"^20 pool elements are registered", 30)
+        pool = ("-poolhandle=TestPool-0002", "-items=3", "-maxruns=4", "-printresults")
+        with here("hrestest", *CALLING, THEIRS, *pool) as resolver:
+            assert resolver.popen.wait(30) == 0, resolver.output
+        resolver.expect(r"^4 resolutions, 12 items, 0 failures")
+        attack = ("-type=handleresolution", "-poolhandle=TestPool-0002", "-reportunreachableprobability=1")
+        with here("attacker", *CALLING, THEIRS, *attack, "-count=1") as attacker:
+            assert attacker.popen.wait(30) == 1
+        assert "is of another host; if it is yours, say so: -remote" in attacker.output
+        with here("attacker", *CALLING, THEIRS, *attack, "-interval=0.02", "-count=60", "-remote") as attacker:
+            assert attacker.popen.wait(30) == 0, attacker.output
+        # Three reports are the end of an element there (its -maxbadpereports), until its registration is renewed.
+        attacker.expect("Selected 0 items: unknown pool handle")
+        assert registrator.end() == 0
+    options = ("-interval=0.05", "-count=5", "-poolhandle=Strange", "-remote")
+    with here("attacker", *CALLING, THEIRS, *options) as attacker:
+        assert attacker.popen.wait(30) == 0, attacker.output
+    assert len(attacker.matches(r"\(Re-\)Registration successful")) == 5

@@ -1,0 +1,64 @@
+"""execalarm: runs a command that is ended when it takes too long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from .options import Argument, Program, command_line
+from .values import seconds
+
+GRACE = 2.0  # seconds from SIGTERM to SIGKILL
+
+PROGRAM = Program(
+    "execalarm",
+    "Runs a shell command and ends it, with all that it has started, when it takes too long.",
+    (),
+    (
+        Argument("seconds", "the time that it has", seconds(0.001)),
+        Argument("command", "the command, for the shell", str),
+    ),
+    (('execalarm 10 "scriptingclient -input=a -output=b"', "Ten seconds are enough."),),
+)
+
+
+def end(running: subprocess.Popen[bytes]) -> None:
+    """End a process and its children."""
+    for number in signal.SIGTERM, signal.SIGKILL:
+        try:
+            os.killpg(running.pid, number)
+            running.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+        except ProcessLookupError:
+            pass
+        return
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the program with these command line words; return its exit status."""
+    values = command_line(PROGRAM, words)
+    if isinstance(values, int):
+        return values
+    running = subprocess.Popen(values.command, shell=True, start_new_session=True)
+    try:
+        status = running.wait(values.seconds)
+    except subprocess.TimeoutExpired:
+        print("Timeout!", flush=True)
+        end(running)
+        return 1
+    except KeyboardInterrupt:
+        end(running)
+        return 130
+    if status:
+        print("ERR", flush=True)
+        return 1
+    return 0
+
+
+def run() -> int:
+    """The installed program."""
+    return main(sys.argv[1:])
