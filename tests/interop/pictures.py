@@ -9,6 +9,7 @@ from .programs import ours, running
 
 TRANSPORT = "-transport=userland"
 SERVERS = 4
+GROWTH, GROWTHS = 3, 5  # of the work, where it was done too soon
 QUICK = ("-mentordiscoverytimeout=200", "-serverannouncecycle=200", "-enrpannounce=off",
          "-endpointkeepalivetransmissioninterval=300", "-endpointkeepalivetimeoutinterval=500")  # fmt: skip
 
@@ -37,19 +38,22 @@ class Pool:
         return self._start("fractalpooluser", "-plain", f"-png={png}", "-nocolormarks", "-nosessions", *options)
 
     def kill_one_after_the_other(self, user, pause, seconds):
-        """Kill a server every ``pause`` seconds and start another in its place, until the user has ended."""
+        """Kill a server that draws, start another in its place, and again after ``pause`` seconds, until the
+        user has ended; return how many were killed. The others go on, so two of them are waited for."""
         rng = random.Random(5)
         end = time.monotonic() + seconds
         kills = 0
         while user.popen.poll() is None and time.monotonic() < end:
-            wait_for_end(user, pause)
-            if user.popen.poll() is not None:
-                break
-            place = rng.randrange(SERVERS)
+            ready = [n for n, s in enumerate(self.servers) if s.matches(r"Identifier\s+= ")]
+            drawing = [n for n in ready if self.servers[n].matches("Got (Parameter|CookieEcho)")]
+            if not drawing or len(ready) < 3:
+                wait_for_end(user, 0.02)
+                continue
+            place = rng.choice(drawing)
             self.servers[place].send_signal(signal.SIGKILL)
             kills += 1
             self.servers[place] = self.server()
-        wait_for_end(user, max(0.0, end - time.monotonic()))
+            wait_for_end(user, pause)
         assert user.popen.poll() == 0, user.output
         return kills
 
@@ -68,15 +72,22 @@ PLACE = """<!DOCTYPE XMLFractalSave>
 """
 
 
-def pictures(folder, width, height, iterations, sessions, pause, seconds):
-    """Draw an image by servers that are killed, and undisturbed; return both PNGs, the user, the kills."""
+def pictures(folder, width, height, iterations, sessions, pause, seconds, kills):
+    """Draw an image by servers that are killed, and undisturbed; return both PNGs, the user, the kills.
+
+    How long an image takes is the machine's affair: it gets more iterations until so many servers were killed.
+    """
     place = folder / "place.fgp"
-    place.write_text(PLACE.format(iterations=iterations))
     size = (f"-file={place}", f"-width={width}", f"-height={height}", f"-threads={sessions}", "-recvtimeout=1500")
     with ExitStack() as stack:
         pool = Pool(stack, "-fgpcookiemaxpackets=2", "-fgpmaxthreads=16")
-        user = pool.draw(folder / "disturbed.png", *size)
-        kills = pool.kill_one_after_the_other(user, pause, seconds)
+        for _ in range(GROWTHS):
+            place.write_text(PLACE.format(iterations=iterations))
+            user = pool.draw(folder / "disturbed.png", *size)
+            killed = pool.kill_one_after_the_other(user, pause, seconds)
+            if killed >= kills:
+                break
+            iterations *= GROWTH
         quiet = pool.draw(folder / "quiet.png", *size)
         assert quiet.popen.wait(seconds) == 0, quiet.output
-    return (folder / "disturbed.png").read_bytes(), (folder / "quiet.png").read_bytes(), user, kills
+    return (folder / "disturbed.png").read_bytes(), (folder / "quiet.png").read_bytes(), user, killed

@@ -30,7 +30,7 @@ def test_their_fractal_servers_draw_for_our_user(our_registrar, there, here, tmp
             assert user.popen.wait(90) == 0, user.output
     assert len(user.matches(r"goes on by its cookie")) >= 2
     assert {m[1] for m in user.matches(r"PE \$([0-9a-f]{8}) goes on")} <= identifiers
-    assert (tmp_path / "p.png").read_bytes() == computed(160, 120, 200, 2, tmp_path)
+    assert (tmp_path / "p.png").read_bytes() == computed(160, 120, 2, tmp_path)
 
 
 def test_our_fractal_servers_draw_for_their_user(their_registrar, here, there):
