@@ -39,6 +39,7 @@ from .components import (
 )
 from .csp_web import serve_page
 from .options import Group, Option, Program, Values, command_line, fail
+from .runtime import full_screen
 from .runtime import run as run_loop
 from .values import address, choice, integer, milliseconds, text
 
@@ -209,7 +210,7 @@ async def watch(values: Values, listener: socket.socket) -> int:
         if values.once or values.json or values.plain or not console.is_terminal:
             await _write(monitor, values)
         else:
-            with Live(console=console, screen=True, auto_refresh=False) as live:
+            with full_screen(), Live(console=console, screen=True, auto_refresh=False) as live:
                 while True:
                     now = time.monotonic()
                     monitor.forget_silent(now)

@@ -14,8 +14,8 @@ import re
 import sys
 from pathlib import Path
 
-from .__main__ import PROGRAMS, module_of
 from .options import BUILT_IN, Option, Program, default_text, version
+from .start import PROGRAMS, module_of
 
 FILES = ("FILE", "DIR", "DIRECTORY")  # metavars that stand for names of files
 ENVIRONMENT = (

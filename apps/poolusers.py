@@ -59,7 +59,7 @@ class FailoverKeeper:
         if self._since is None:
             self._since, self._complained = now, now + COMPLAIN[0] - COMPLAIN[1]
             self.count += 1
-            if self.session.failovers or self.session.has_cookie or self.count > 1:
+            if self.session.identifier or self.count > 1:  # not the search at the beginning
                 self._notify(event)
                 self.out.line(self._words(self.count))
             if self.library.registrar is None:

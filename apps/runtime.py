@@ -1,7 +1,8 @@
 """Running a program: event loop, signals, an end in time, exit status.
 
 SIGINT and SIGTERM cancel the program's main task, whose clean-up (deregistration, closing) may take `GRACE`
-seconds; then the process ends whatever is still open. A second signal ends it at once.
+seconds; then a thread ends the process, whatever hangs: the event loop, a write to a terminal that was stopped, a
+thread that computes. Further signals change nothing. What signals do before that is in `start`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,20 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 GRACE = 1.6  # seconds from the signal to the end at the latest
 _SIGNALS = ("SIGINT", "SIGTERM")
+_SHOW_CURSOR = "\x1b[0m\x1b[?25h"
+_LEAVE_SCREEN = "\x1b[?1049l"
+
+_at_cut: list[Callable[[], None]] = []
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -36,17 +45,49 @@ def say_break(number: int) -> None:
 def _say(text: str) -> None:
     try:
         print(text, flush=True)
-    except (BrokenPipeError, ValueError):
+    except (OSError, ValueError):
+        pass  # nobody listens any more
+
+
+@contextmanager
+def at_cut(act: Callable[[], None]) -> Iterator[None]:
+    """While the block lasts: call ``act`` where the process is ended in the middle of its clean-up.
+
+    It must neither wait nor write to standard output, which may be what hangs.
+    """
+    _at_cut.append(act)
+    try:
+        yield
+    finally:
+        _at_cut.remove(act)
+
+
+@contextmanager
+def full_screen() -> Iterator[None]:
+    """While the block lasts, the terminal's other screen is left, too, where the process is ended at once."""
+    with at_cut(lambda: _to_terminal(_LEAVE_SCREEN)):
+        yield
+
+
+def _to_terminal(text: str) -> None:
+    """Write to the terminal without ever waiting for it."""
+    try:
+        if os.isatty(1):
+            os.set_blocking(1, False)
+            os.write(1, text.encode())
+            os.set_blocking(1, True)
+    except OSError:
         pass
 
 
-def _end_now(status: int) -> None:
-    """Leave without any further clean-up."""
-    for stream in (sys.stdout, sys.stderr):
+def _cut(status: int) -> None:
+    """End the process now. By any thread, so nothing here takes a lock that another may hold."""
+    for act in [*reversed(_at_cut)]:
         try:
-            stream.flush()
-        except (BrokenPipeError, ValueError):
+            act()
+        except OSError:
             pass
+    _to_terminal(_SHOW_CURSOR)
     os._exit(status)
 
 
@@ -65,25 +106,59 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, quiet: bool = False) ->
 async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool) -> int:
     loop = asyncio.get_running_loop()
     task = loop.create_task(main())
+    with _signals(loop, task, quiet) as signalled:
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if signalled:
+                return 0
+            raise
+
+
+@contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[int], quiet: bool) -> Iterator[list[int]]:
+    """While the block lasts, the first signal cancels the task and bounds the time to the process's end.
+
+    Yields the list of the signals that came, at most one. The handlers are Python's, not the loop's, since those
+    wait for the loop's next turn.
+    """
     signalled: list[int] = []
 
-    def on_signal(number: int) -> None:
-        if signalled:
-            _end_now(128 + number)
-        signalled.append(number)
-        if not quiet:
-            say_break(number)
-        loop.call_later(GRACE, _end_now, 0)
+    def cancel() -> None:
         task.cancel()
+        if not quiet:
+            say_break(signalled[0])
 
-    for name in _SIGNALS:
-        loop.add_signal_handler(getattr(signal, name), on_signal, getattr(signal, name))
-    try:
-        return await task
-    except asyncio.CancelledError:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
         if signalled:
-            return 0
-        raise
+            return
+        signalled.append(number)
+        watchdog = threading.Timer(GRACE, _cut, (0,))
+        watchdog.daemon = True
+        watchdog.start()
+        loop.call_soon_threadsafe(cancel)
+
+    def wake() -> None:
+        # Python code, not the bare method: only between its instructions handlers are called.
+        reader.recv(4096)
+
+    numbers = [getattr(signal, name) for name in _SIGNALS]
+    # A signal may come when the loop has looked for the last time before it sleeps: the byte wakes it.
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        for end in reader, writer:
+            end.setblocking(False)
+        loop.add_reader(reader, wake)
+        wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        before = {number: signal.signal(number, on_signal) for number in numbers}
+        try:
+            yield signalled
+        finally:
+            for number in numbers:
+                if not signalled:  # else the handler stays, and does nothing: the rest of our life is bounded
+                    signal.signal(number, before[number])
+            signal.set_wakeup_fd(wakeup)
+            loop.remove_reader(reader)
 
 
 async def in_time(work: Coroutine[Any, Any, None], seconds: float) -> int:

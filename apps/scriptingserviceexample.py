@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from .options import Argument, Program, Values, command_line, fail
 
 ENVIRONMENT_SIZE = 30_000_000  # bytes
 RANDOM_SIZE = 2500
+LEAVING = 1.7  # seconds that scriptingclient gets to end after a signal
 
 PROGRAM = Program(
     "scriptingserviceexample",
@@ -43,7 +46,7 @@ echo "   + Input is \\"$(cat my-input.data)\\""
 if [ -n "$2" ] ; then
    echo "   + Environment file is \\"$2\\", $(wc -c < "$2") bytes"
 fi
-sleep "${PAUSE:-1}"   # your program may do something more useful here
+sleep 1   # your program may do something more useful here
 date > my-output.data
 tr a-z A-Z < my-input.data >> my-output.data
 tar czf "$1" my-output.data
@@ -53,6 +56,17 @@ echo "   + Processing finished"
 
 class ExampleError(Exception):
     """The example cannot go on; the text says why."""
+
+
+class Interrupted(BaseException):
+    """A signal asks for the end."""
+
+
+def on_signal(number: int, _frame: FrameType | None) -> None:
+    """End by an exception, so that everything is cleared away; further signals change nothing."""
+    for one in signal.SIGINT, signal.SIGTERM:
+        signal.signal(one, lambda *_: None)
+    raise Interrupted(number)
 
 
 def make_package(directory: Path, identifier: str, archive: Path) -> None:
@@ -77,6 +91,20 @@ def sign(path: Path, keyring: str, key: str) -> None:
     if done.returncode != 0:
         raise ExampleError(f"gpg cannot sign {path}: {done.stderr.decode(errors='replace').strip()}")
     signed.replace(path)
+
+
+def run_client(command: Sequence[str]) -> int:
+    """Run scriptingclient; return its exit status. Whatever ends us ends it, too."""
+    with subprocess.Popen(command) as client:
+        try:
+            return client.wait()
+        except BaseException:
+            client.terminate()
+            try:
+                client.wait(LEAVING)
+            except subprocess.TimeoutExpired:
+                client.kill()
+            raise
 
 
 def example(values: Values, options: Sequence[str]) -> int:
@@ -105,7 +133,7 @@ def example(values: Values, options: Sequence[str]) -> int:
         command = [sys.executable, "-m", "rserpool_apps", "scriptingclient", f"-input={package}",
                    f"-output={results}", f"-environment={values.environment or ''}",
                    f"-runid=Example ID={identifier}", *options]  # fmt: skip
-        status = subprocess.run(command, check=False).returncode
+        status = run_client(command)
         if status != 0:
             raise ExampleError(f"scriptingclient ended with status {status}")
         print("Extracting ...", flush=True)
@@ -128,13 +156,15 @@ def main(words: Sequence[str]) -> int:
     values = command_line(PROGRAM, own)
     if isinstance(values, int):
         return values
+    for number in signal.SIGINT, signal.SIGTERM:
+        signal.signal(number, on_signal)
     try:
         return example(values, [w for w in words if w not in own])
     except ExampleError as error:
         return fail(PROGRAM, str(error))
     except OSError as error:
         return fail(PROGRAM, f"{error.filename}: {error.strerror}")
-    except KeyboardInterrupt:
+    except Interrupted:
         return fail(PROGRAM, "interrupted")
 
 

@@ -34,7 +34,8 @@ class Running:
 
     def _read(self) -> None:
         assert self.popen.stdout is not None
-        with suppress(ValueError):  # closed at the end of the test, while something still holds the other end
+        # Closed at the end of the test, while something still holds the other end; or a terminal is gone.
+        with suppress(ValueError, OSError):
             for line in self.popen.stdout:
                 with self._news:
                     self.lines.append(line.rstrip("\n"))
@@ -46,6 +47,11 @@ class Running:
     def output(self) -> str:
         """All that was printed."""
         return "\n".join(self.lines)
+
+    @property
+    def shown(self) -> str:
+        """The same for messages: long lines are cut, of many only the last are there."""
+        return "\n".join(line[:300] for line in self.lines[-200:])
 
     def matches(self, pattern: str) -> list[re.Match[str]]:
         """The matches of a pattern in what was printed."""
@@ -63,10 +69,14 @@ class Running:
         if len(found) < count:
             pytest.fail(
                 f"{self.popen.args}: {len(found)} lines, not {count}, match {pattern!r} within {seconds} s; "
-                f"status {self.popen.poll()}, printed:\n{self.output}",
+                f"status {self.popen.poll()}, printed:\n{self.shown}",
                 pytrace=False,
             )
         return found[count - 1]
+
+    def finish(self, seconds: float) -> None:
+        """Wait until all that the program has printed, which has ended, is read."""
+        self._reader.join(seconds)
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the program and what it started."""
@@ -79,9 +89,9 @@ class Running:
             status = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
             pytest.fail(
-                f"{self.popen.args} still runs {seconds} s after signal {number}:\n{self.output}", pytrace=False
+                f"{self.popen.args} still runs {seconds} s after signal {number}:\n{self.shown}", pytrace=False
             )
-        self._reader.join(5)
+        self.finish(5)
         return status
 
 
@@ -89,5 +99,6 @@ class Running:
 def running(command: Sequence[str], **options: object) -> Iterator[Running]:
     """Run a program while the block lasts."""
     environment = {"PYTHONUNBUFFERED": "1", "RSERPOOL_TRANSPORT": "", **dict(options.pop("env", None) or {})}
-    with process(command, cwd=ROOT, env=environment, errors="replace", **options) as popen:
+    options.setdefault("cwd", ROOT)
+    with process(command, env=environment, errors="replace", **options) as popen:
         yield Running(popen)

@@ -350,8 +350,7 @@ def test_the_example(town, tmp_path):
     town.server()
     words = ours("scriptingserviceexample", "77", str(tmp_path / "environment"), *town.common)
     (tmp_path / "environment").write_bytes(b"environment")
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=40,
-                          env={**os.environ, "PAUSE": "0"}, check=False)  # fmt: skip
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=40, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'Results string is "THIS IS AN EXAMPLE INPUT FOR ID 77"' in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["environment"]

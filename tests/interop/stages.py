@@ -1,0 +1,362 @@
+"""Programs at the stages of their lives, to be ended there by signals.
+
+A scene is a generator: it starts programs and yields when they are at their stages, then ends them one after the
+other. So all scenes can begin at the same time, and what is measured is not the start of others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import itertools
+import os
+import random
+import re
+import signal
+import struct
+import subprocess
+import tarfile
+import termios
+import threading
+import time
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from .helpers import ROOT, free_udp_ports, wait_until
+from .pictures import TRANSPORT
+from .programs import Running, ours, running
+
+STARTS, ENDS = 6, 3  # scenes at a time
+QUICK = (
+    "-mentordiscoverytimeout=200",
+    "-serverannouncecycle=200",
+    "-enrpannounce=off",
+    "-endpointkeepalivetimeoutinterval=60000",
+)  # nobody is to be removed because the machine is busy
+LIMIT = 3.0  # seconds, see World.end
+INT, TERM = signal.SIGINT, signal.SIGTERM
+PLANS = ((INT,), (TERM,), (INT, INT), (TERM, INT))  # the second signal while the program is already ending
+BAD = re.compile("Traceback|Exception ignored|was never|Task was destroyed|[A-Z][a-z]+Error:")
+
+
+@dataclass
+class Terminal:
+    """The pseudo-terminal of a program."""
+
+    master: int
+    before: list[object]
+
+
+@dataclass
+class World:
+    """A registrar, one that is silent, and the programs that the scenes start."""
+
+    folder: Path
+    offset: int = 0  # which of the plans each end has; four of them are all
+    stack: ExitStack = field(default_factory=ExitStack)
+    times: dict[str, float] = field(default_factory=dict)
+    _terminals: dict[Running, Terminal] = field(default_factory=dict)
+    _numbers: itertools.count = field(default_factory=itertools.count)
+
+    def __enter__(self) -> World:
+        first = random.randint(20000, 29000)
+        self.nobody = ("-asapannounce=239.0.0.50:" + str(first + 1),)
+        self.pool = ("-asapannounce=239.0.0.50:" + str(first),)
+        self.registrar = self.start("rspregistrar", *self.pool, *QUICK, "-loglevel=4")
+        self.silent = self.stack.enter_context(running([*ours("")[:1], "-m", "tests.interop.silent"]))
+        self.registrar.expect("ready!", 60)
+        self.mute = ("-asapannounce=off", f"-registrar=127.0.0.1:{self.silent.expect('port ([0-9]+)', 60)[1]}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+        for terminal in self._terminals.values():
+            os.close(terminal.master)
+
+    def name(self, what: str) -> str:
+        """A pool handle of a scene's own."""
+        return f"{what}-{next(self._numbers)}"
+
+    def start(self, program: str, *options: str, terminal: bool = False, **more: object) -> Running:
+        """Start a program, with ``terminal`` at one."""
+        transport = () if program in ("cspmonitor", "scriptingcontrol", "rspdemo") else (TRANSPORT,)
+        command = ours(program, *transport, *options)
+        if not terminal:
+            return self.stack.enter_context(running(command, **more))
+        master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+        before = termios.tcgetattr(slave)
+        environment = {**os.environ, "TERM": "xterm-256color", "RSERPOOL_TRANSPORT": "", "COLORTERM": "truecolor"}
+        popen = subprocess.Popen(
+            ["setsid", "--ctty", *command], stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=environment
+        )
+        os.close(slave)
+        popen.stdout = _stream(master)
+        self.stack.callback(_kill, popen)
+        one = Running(popen)
+        self._terminals[one] = Terminal(master, before)
+        return one
+
+    def end(self, one: Running, what: str, status: int = 0, seen: str = "") -> None:
+        """Send signals and look at how the program ends; ``seen``: what the registrar says then.
+
+        Two seconds are the promise. `runtime.run` keeps it by design: after 1.6 s a thread ends the process,
+        whatever else it does. What `LIMIT` has beyond that is for the scheduler of a busy machine.
+        """
+        plan = PLANS[(zlib.crc32(what.encode()) + self.offset) % len(PLANS)]
+        terminal = self._terminals.get(one)
+        began = time.monotonic()
+        for number in plan:
+            if terminal is not None and number == INT:
+                os.write(terminal.master, b"\x03")
+            else:
+                try:
+                    os.killpg(one.popen.pid, number)
+                except ProcessLookupError:
+                    break  # the second one comes too late
+        words = f"{what} after {', '.join(n.name for n in plan)}"
+        try:
+            got = one.popen.wait(3 * LIMIT)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{words} still runs:\n{one.shown}")
+        took = time.monotonic() - began
+        one.finish(5)
+        self.times[words] = took
+        assert took < LIMIT, f"{words}: {took:.2f} s\n{one.shown}"
+        assert got == status or (status < 0 and -got in plan), f"{words}: status {got}\n{one.shown}"
+        assert not BAD.search(one.output), f"{words}:\n{one.shown}"
+        if terminal is not None:
+            assert termios.tcgetattr(terminal.master) == terminal.before, words
+            text = one.output
+            for on, off in (("\x1b[?25h", "\x1b[?25l"), ("\x1b[?1049l", "\x1b[?1049h")):
+                assert text.rfind(on) >= text.rfind(off), f"{words}: {text[-2000:]!r}"
+        if seen:
+            self.registrar.expect(seen, 5)
+
+    def deregistered(self, handle: str) -> str:
+        """What the registrar says of an element that left."""
+        return rf"Removed {handle}/\$[0-9a-f]{{8}}: deregistered"
+
+    def server(self, service: str, handle: str, *options: str, **more: object) -> Running:
+        """Start a server and wait until it is registered."""
+        one = self.start("rspserver", f"-{service}", f"-poolhandle={handle}", *self.pool, *options, **more)
+        one.expect(r"Identifier\s+= ", 60)
+        return one
+
+
+def _stream(master: int) -> IO[str]:
+    """What comes from a terminal, with an end: the terminal's own end is an error, which loses the last words."""
+    reader, writer = os.pipe()
+
+    def copy() -> None:
+        with open(writer, "wb", buffering=0) as target, suppress(OSError):
+            while data := os.read(master, 65536):
+                target.write(data)
+
+    threading.Thread(target=copy, daemon=True).start()
+    return open(reader, errors="replace", newline="\n")
+
+
+def _kill(popen: subprocess.Popen[str]) -> None:
+    if popen.poll() is None:
+        os.killpg(popen.pid, signal.SIGKILL)
+        popen.wait()
+    if popen.stdout is not None:
+        popen.stdout.close()
+
+
+Scene = Generator[None, None, None]
+
+
+def alone(program: str, stage: str, where: str, ready: str, *options: str, terminal: bool = False):
+    """A program that reaches its stage by itself. ``where``: nobody, mute or pool; ``ready``: its line, or that of
+    the silent registrar."""
+
+    def scene(world: World) -> Scene:
+        handle = world.name(program)
+        named = () if program in ("hsdump", "cspmonitor", "rspregistrar") else (f"-poolhandle={handle}",)
+        place = getattr(world, where) if where else ()
+        if program == "hsdump":
+            place = (place[1].partition("=")[2],)
+        chosen = [x.replace("PORT", str(*free_udp_ports(1))) for x in options]
+        one = world.start(program, *place, *named, *chosen, terminal=terminal)
+        if where == "mute":
+            found = world.silent.expect(ready.replace("HANDLE", handle) + r" of (\d+)", 60)
+        else:
+            one.expect(ready, 60)
+        yield
+        seen = world.deregistered(handle) if program == "rspserver" and where == "pool" else ""
+        words = " ".join([program, *(x for x in options if "=" not in x), stage])
+        world.end(one, words, seen=seen)
+        if where == "mute":
+            world.silent.expect(rf"gone {found[1]}$", 5)
+
+    return scene
+
+
+def together(service: str, program: str, busy: str, out: str, *options: str, terminal: bool = False, serving=()):
+    """A server and its user, each ended once before the other. ``busy``: the user's line in a session; ``out``: in
+    a failover."""
+
+    def scenes(server_first: bool) -> Callable[[World], Scene]:
+        def scene(world: World) -> Scene:
+            handle = world.name(service)
+            mine = world.folder / handle
+            mine.mkdir()
+            place = [x.replace("FOLDER", str(mine)) for x in options]
+            server = world.server(service, handle, *(x.replace("FOLDER", str(mine)) for x in serving))
+            more = {"terminal": True} if terminal else {"stdin": subprocess.PIPE}
+            if service == "scripting":
+                (mine / "work.tar").write_bytes(package())
+            user = world.start(program, f"-poolhandle={handle}", *world.pool, *place, **more)
+            server.expect("SESSION_ADD", 60)
+            user.expect(busy, 60)
+            yield
+            seen = world.deregistered(handle)
+            if server_first:
+                world.end(server, f"rspserver -{service} in a session", seen=seen)
+                user.expect(out, 10)
+                world.end(user, f"{program} failing over")
+            else:
+                world.end(user, f"{program} in a session")
+                server.expect("SESSION_REMOVE", 10)
+                world.end(server, f"rspserver -{service} after a session", seen=seen)
+
+        return scene
+
+    return scenes(True), scenes(False)
+
+
+def package() -> bytes:
+    """A work package that takes long."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        content = b"#!/bin/sh\nsleep 77\n"
+        member = tarfile.TarInfo("ssrun")
+        member.size, member.mode = len(content), 0o755
+        archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def uploading(world: World) -> Scene:
+    """A scripting client whose server has stopped to take its file; its progress bar is on the terminal."""
+    handle = world.name("upload")
+    server = world.server("scripting", handle)
+    big = world.folder / "big"
+    with big.open("wb") as file:
+        file.truncate(200_000_000)
+    files = (f"-input={big}", f"-output={world.folder}/out")
+    client = world.start("scriptingclient", f"-poolhandle={handle}", *files, *world.pool, terminal=True)
+    client.expect("is ready!", 60)
+    server.send_signal(signal.SIGSTOP)
+    wait_until(lambda: "upload" in client.output, 30)
+    yield
+    world.end(client, "scriptingclient uploading")
+    server.send_signal(signal.SIGCONT)
+    world.end(server, "rspserver -scripting after an upload")
+
+
+def controlling(world: World) -> Scene:
+    """scriptingcontrol, which runs a package by itself."""
+    directory = world.folder / "control"
+    directory.mkdir()
+    (directory / "input.data").write_bytes(package())
+    one = world.start("scriptingcontrol", "run", str(directory), "input.data", "output.data", "status.txt")
+    one.expect("Skipping verification", 60)
+    wait_until((directory / "ssrun").exists, 20)
+    yield
+    world.end(one, "scriptingcontrol running a package", status=-INT)
+
+
+def example(world: World) -> Scene:
+    """The example while its package is on its way."""
+    handle = world.name("example")
+    server = world.server("scripting", handle)
+    directory = world.folder / "example"
+    directory.mkdir()
+    words = ours("scriptingserviceexample", "5", TRANSPORT, *world.pool, f"-poolhandle={handle}")
+    one = world.stack.enter_context(running(words, cwd=directory, env={"PYTHONPATH": str(ROOT)}))
+    one.expect("is processing", 60)
+    server.send_signal(signal.SIGSTOP)  # so that it goes on
+    yield
+    world.end(one, "scriptingserviceexample distributing", status=1)
+    assert list(directory.iterdir()) == []
+
+
+def registering_registrar(world: World) -> Scene:
+    """A registrar that has an element."""
+    group = f"-asapannounce=239.0.0.50:{random.randint(10000, 19999)}"
+    one = world.start("rspregistrar", group, *QUICK)
+    server = world.start("rspserver", "-echo", group)
+    server.expect(r"Identifier\s+= ", 60)
+    yield
+    world.end(one, "rspregistrar with an element")
+    world.end(server, "rspserver -echo without its registrar")
+
+
+PATIENT = ("-registrarconnecttimeout=600000", "-registrarresponsetimeout=600000")
+FRACTAL = ("-threads=2", "-configdir=FOLDER", "-recvtimeout=1000", "-width=2000")
+JOBS = ("-jobinterval=0.2", "-jobsize=100000000", "-vector=FOLDER/pu.vec", "-scalar=FOLDER/pu.sca",
+        "-keepalivetransmissioninterval=300", "-keepalivetimeoutinterval=300")  # fmt: skip
+WORK = ("-input=FOLDER/work.tar", "-output=FOLDER/out", "-retrydelay=5000")
+
+SCENES: Sequence[Callable[[World], Scene]] = (
+    *together("pingpong", "pingpongclient", "Ack #2", "FAILOVER", "-interval=50"),
+    *together("echo", "rspterminal", "RSerPool Terminal", "FAILOVER", terminal=True),
+    *together("calcapp", "calcappclient", "(?i)accepted", "(?i)failover|keep-alive", *JOBS,
+              serving=("-capvector=FOLDER/pe.vec", "-capscalar=FOLDER/pe.sca")),
+    *together("scripting", "scriptingclient", "is processing", "FAILOVER", *WORK),
+    uploading,
+    controlling,
+    example,
+    registering_registrar,
+    alone("rspserver", "before a registrar is found", "nobody", "Weight DPF", "-echo", *PATIENT),
+    alone("rspserver", "before a registrar is found", "nobody", "Max Memory", "-scripting", *PATIENT),
+    alone("pingpongclient", "before a registrar is found", "nobody", "Transport"),
+    alone("rspterminal", "before a registrar is found", "nobody", "Transport", terminal=True),
+    alone("calcappclient", "before a registrar is found", "nobody", "Runtime",
+          "-vector=/dev/null", "-scalar=/dev/null"),
+    alone("fractalpooluser", "before a registrar is found", "nobody", r"failovers: 0", terminal=True),
+    alone("scriptingclient", "before a registrar is found", "nobody", "Connecting", "-input=/dev/null",
+          "-output=/dev/null"),
+    alone("rspserver", "registering", "mute", "Registration HANDLE", "-echo", *PATIENT),
+    alone("pingpongclient", "resolving", "mute", "HandleResolution HANDLE", *PATIENT),
+    alone("hsdump", "waiting for the answer", "mute", "Presence ", "-timeout=600000"),
+    alone("rspserver", "registered", "pool", r"Identifier\s+= ", "-discard"),
+    alone("rspserver", "registered", "pool", r"Identifier\s+= ", "-daytime"),
+    alone("pingpongclient", "without a server", "pool", "no pool element"),
+    alone("rspregistrar", "looking for a mentor", "nobody", "Server ID"),
+    alone("cspmonitor", "with nobody", "", "Component Status", "-localaddress=127.0.0.1:PORT", "-plain"),
+    alone("cspmonitor", "at a terminal", "", "Nobody reports", "-localaddress=127.0.0.1:PORT", terminal=True),
+    # The last ones to begin and the first to end, since they never rest.
+    together("chargen", "rspterminal", "from PE", "FAILOVER")[0],
+    together("fractal", "fractalpooluser", "Image 1: ", "failover", *FRACTAL, "-plain")[0],
+    together("fractal", "fractalpooluser", r"failovers: 0", "failover", *FRACTAL, terminal=True)[1],
+)  # fmt: skip
+
+
+def play(folder: Path, offset: int) -> dict[str, float]:
+    """Bring all programs to their stages, then end them; return how long each end took, in seconds."""
+    with World(folder, offset) as world:
+        scenes = [make(world) for make in SCENES]
+        failures: list[str] = []
+
+        def step(scene: Scene) -> None:
+            try:
+                next(scene, None)
+            except (AssertionError, pytest.fail.Exception, OSError) as failure:
+                failures.append(str(failure))
+
+        for count, order in (STARTS, scenes), (ENDS, scenes[::-1]):
+            with ThreadPoolExecutor(count) as threads:
+                list(threads.map(step, order))
+        assert not failures, "\n\n".join(failures)
+        world.end(world.registrar, "rspregistrar that was busy")
+        return world.times

@@ -1,0 +1,68 @@
+"""Ctrl-C and SIGTERM on every program at every stage: it leaves its pool and ends in time, terminal as before."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .stages import play
+
+GRACE = 1.6
+HANGING = {
+    "computes": "while True: pass",
+    "writes to a terminal that was stopped": "while True: print('x' * 4096)",
+    "waits for a thread": "await asyncio.to_thread(time.sleep, 60)",
+    "keeps on": "while True:\n        try: await asyncio.sleep(60)\n        except asyncio.CancelledError: pass",
+}
+PROGRAM = """
+import asyncio, sys, time
+from rserpool_apps import runtime
+async def main():
+    print("ready", file=sys.stderr, flush=True)
+    {}
+    return 0
+sys.exit(runtime.run(main))
+"""
+
+
+def test_every_program_ends_well_at_every_stage(tmp_path):
+    times = play(tmp_path, 0)
+    print(*(f"{took:5.2f} s  {what}" for what, took in sorted(times.items())), sep="\n")
+
+
+def test_a_program_that_hangs_ends_in_time_nevertheless():
+    def begin(code):
+        one = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(code)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert one.stderr.readline() == "ready\n"
+        return one
+
+    programs = {what: begin(code) for what, code in HANGING.items()}
+    began = time.monotonic()
+    for one in programs.values():
+        one.send_signal(signal.SIGTERM)
+    for what, one in programs.items():
+        assert one.wait(10) == 0, what
+        assert GRACE - 0.1 < time.monotonic() - began < GRACE + 1.4, what
+        assert one.stderr.read() == "", what
+        one.stdout.close()
+        one.stderr.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_modules_are_loaded_leaves_no_traceback(number):
+    script = "import rserpool_apps.start as s, os, sys; sys.argv = ['rspserver', '-echo']; import builtins\n"
+    script += "load = s.import_module\n"
+    script += f"def slow(name):\n    os.kill(os.getpid(), {int(number)})\n    return load(name)\n"
+    script += "s.import_module = slow\nsys.exit(s.rspserver())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60,
+                          env={**os.environ})  # fmt: skip
+    assert done.returncode == -number
+    assert done.stderr == ""
