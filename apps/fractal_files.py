@@ -5,6 +5,7 @@ Root ``FractalV1``; what it says of colours and resolution is not used, as in th
 
 from __future__ import annotations
 
+from math import isfinite, nan
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,7 +29,7 @@ def read(path: Path) -> tuple[fractal.Parameter, str]:
         raise ValueError(f"{path}: entities are not allowed")
     try:
         root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError) as error:
         raise ValueError(f"{path}: {error}") from None
     algorithm = root.find("Algorithm")
     if root.tag != "FractalV1" or algorithm is None:
@@ -39,9 +40,12 @@ def read(path: Path) -> tuple[fractal.Parameter, str]:
         if text is None and default is not None:
             return default
         try:
-            return float(text or "")
+            value = float(text or "")
         except ValueError:
-            raise ValueError(f"{path}: {name.rpartition('/')[2]} is {text!r}, not a number") from None
+            value = nan
+        if not isfinite(value):
+            raise ValueError(f"{path}: {name.rpartition('/')[2]} is {text!r}, not a number")
+        return value
 
     name = (algorithm.findtext("AlgorithmName") or "").strip()
     warning = "" if name in ALGORITHMS else f"{path}: unknown algorithm {name!r}; Mandelbrot is used"

@@ -184,7 +184,7 @@ async def draw(values: Values, images: Images, view: View, wishes: Wishes) -> in
             job = Job(number, name, parameter, wishes.sessions, wishes.marks, timeouts)
             job.log += warning.splitlines()
             if await one_image(job, view, wishes, library, values):
-                words = save(job, values)
+                words = await asyncio.to_thread(save, job, values)  # large ones take seconds
                 number += 1
                 if number == count:
                     view.update(job, words)

@@ -7,14 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rserpool.services import scripting_server
+from rserpool.services import scripting_sandbox, scripting_server, scripting_work
 from rserpool.session import PeerSession
 from rserpool.wire import policies
 from rserpool.wire.types import Policy
 
 from .logs import Output
 from .options import Option, Values
-from .values import FULL, integer, milliseconds, seconds, text
+from .scriptingcontrol import SANDBOX
+from .values import FULL, choice, integer, milliseconds, seconds, text
 
 KIB, MIB = 1 << 10, 1 << 20
 CPUS = os.cpu_count() or 1
@@ -34,13 +35,15 @@ OPTIONS = (
     Option("sstrustdb", "GnuPG's trust database", text, metavar="FILE"),
     Option("ssmaxtime", "stop a package after so long, 0 never", seconds(0), "3600", "S"),
     Option("ssmaxdisk", "stop a package whose files are larger, 0 never", integer(0, 2**40), "1024", "MIB"),
+    Option("sssandbox", "packages write below their directory only (Landlock): where that can be, always, never",
+           choice(*SANDBOX), SANDBOX[0], "|".join(SANDBOX)),
     Option("ssmaxmemory", "memory that each program of a package may have, 0 all", integer(0, 2**40), "0", "MIB"),
 )  # fmt: skip
 
 
 def _settings(values: Values) -> scripting_server.Settings:
     return scripting_server.Settings(
-        (sys.executable, "-m", "rserpool_apps", "scriptingcontrol"),
+        (sys.executable, "-m", "rserpool_apps", "scriptingcontrol", f"-sandbox={values.sssandbox}"),
         values.sstransmittimeout,
         values.sskeepaliveinterval,
         values.sskeepalivetimeout,
@@ -53,6 +56,12 @@ def _settings(values: Values) -> scripting_server.Settings:
         values.ssmaxmemory * MIB,
         not values.quiet,
     )
+
+
+def _sandbox(values: Values) -> str:
+    if values.sssandbox == scripting_work.OFF:
+        return "off"
+    return "Landlock" if scripting_sandbox.version() else "none: this system has no Landlock"
 
 
 def parameters(values: Values) -> list[tuple[str, str]]:
@@ -71,6 +80,7 @@ def parameters(values: Values) -> list[tuple[str, str]]:
         ("Max Time", f"{values.ssmaxtime:g} [s]"),
         ("Max Disk", f"{values.ssmaxdisk} [MiB]"),
         ("Max Memory", f"{values.ssmaxmemory} [MiB]"),
+        ("Sandbox", _sandbox(values)),
     ]
 
 
@@ -81,6 +91,8 @@ def prepared(values: Values) -> Iterator[None]:
         raise ValueError("-sskeyring and -sstrustdb belong together: with one of them nothing would be checked")
     for name in filter(None, (values.sskeyring, values.sstrustdb)):
         open(name, "rb").close()
+    if values.sssandbox == scripting_work.ON and not scripting_sandbox.version():
+        raise ValueError("-sssandbox=on: this system has no Landlock (Linux 5.13)")
     if "policy" not in values.given:
         values.policy = Policy(policies.LEAST_USED_DEGRADATION, load_degradation=FULL // values.ssmaxthreads)
     values.ss_settings = _settings(values)

@@ -13,17 +13,27 @@ from pathlib import Path
 from rserpool.services import scripting_work
 
 from .options import Argument, Group, Option, Program, command_line, fail
-from .values import integer
+from .values import choice, integer
 
 UNPACKED = 1 << 30  # bytes
+SANDBOX = (scripting_work.AUTO, scripting_work.ON, scripting_work.OFF)
 
 PROGRAM = Program(
     "scriptingcontrol",
     "Checks, runs and clears away the work packages of a scripting server, in the session's directory. "
     "check-environment DIR ENVIRONMENT [KEYRING] [TRUSTDB]; run DIR INPUT OUTPUT STATUS [ENVIRONMENT] [KEYRING] "
     "[TRUSTDB]; cleanup DIR PID [keeptempdirs].",
-    (Group("Limits", (Option("maxsize", "largest size of a package when unpacked", integer(1, 2**60),
-                             str(UNPACKED), "BYTES"),)),),
+    (
+        Group(
+            "Limits",
+            (
+                Option("maxsize", "largest size of a package when unpacked", integer(1, 2**60), str(UNPACKED),
+                       "BYTES"),
+                Option("sandbox", "packages write into their directory only (Landlock): where that is possible, "
+                       "always, never", choice(*SANDBOX), SANDBOX[0], "|".join(SANDBOX)),
+            ),
+        ),
+    ),
     (
         Argument("action", "check-environment, run or cleanup", str),
         Argument("directory", "the session's directory", Path),
@@ -45,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     if values.action == "check-environment" and count >= 1:
         return scripting_work.check_environment(directory, one, two, three)
     if values.action == "run" and count >= 3:
-        return scripting_work.run(directory, one, two, four, five, six, values.maxsize)
+        return scripting_work.run(directory, one, two, four, five, six, values.maxsize, values.sandbox)
     if values.action == "cleanup" and count >= 1 and one.isdigit():
         return scripting_work.cleanup(directory, int(one), two == "keeptempdirs")
     return fail(PROGRAM, f"{values.action} lacks arguments or is no action", PROGRAM.summary)

@@ -6,7 +6,10 @@ Files are named ``<sha1 in hex>.data``, as RSPLIB's, so that a directory may be 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import tempfile
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -21,13 +24,17 @@ def sha1_of(path: Path) -> bytes:
 
 
 class Cache:
-    """Environment files in a directory; at most ``max_size`` bytes and ``max_entries`` of them."""
+    """Environment files in a directory; at most ``max_size`` bytes and ``max_entries`` of them.
+
+    Several threads may fetch and store at a time, since large files take their time.
+    """
 
     def __init__(self, directory: Path, max_size: int, max_entries: int) -> None:
         self.directory = directory
         self.max_size = max_size
         self.max_entries = max_entries
         self._sizes: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = threading.Lock()  # of the sizes; no file is copied under it
         directory.mkdir(parents=True, exist_ok=True)
         for path in sorted(directory.glob(f"*{SUFFIX}"), key=lambda p: p.stat().st_mtime):
             if len(path.stem) == _HEX:
@@ -45,7 +52,7 @@ class Cache:
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(self._sizes.values())
+        return sum([*self._sizes.values()])
 
     def _path(self, digest: bytes) -> Path:
         return self.directory / f"{digest.hex()}{SUFFIX}"
@@ -58,16 +65,17 @@ class Cache:
 
         A copy, not a link: what a script does to its file must not reach the next one's.
         """
-        if digest not in self._sizes:
-            return False
-        try:
-            source = self._path(digest).open("rb")
-        except OSError:
-            del self._sizes[digest]
-            return False
+        with self._lock:
+            if digest not in self._sizes:
+                return False
+            self._sizes.move_to_end(digest)
+            try:
+                source = self._path(digest).open("rb")
+            except OSError:
+                del self._sizes[digest]
+                return False
         with source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
-        self._sizes.move_to_end(digest)
         return True
 
     def store(self, source: Path, digest: bytes) -> bool:
@@ -75,12 +83,18 @@ class Cache:
         size = source.stat().st_size
         if size > self.max_size:
             return False
-        draft = self._path(digest).with_suffix(".part")
-        shutil.copyfile(source, draft)
-        draft.replace(self._path(digest))
-        self._sizes[digest] = size
-        self._sizes.move_to_end(digest)
-        self._shrink()
+        handle, name = tempfile.mkstemp(dir=self.directory, prefix=digest.hex(), suffix=".part")
+        os.close(handle)
+        draft = Path(name)
+        try:
+            shutil.copyfile(source, draft)
+            with self._lock:
+                draft.replace(self._path(digest))
+                self._sizes[digest] = size
+                self._sizes.move_to_end(digest)
+                self._shrink()
+        finally:
+            draft.unlink(missing_ok=True)
         return True
 
     def _shrink(self) -> None:

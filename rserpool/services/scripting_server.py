@@ -50,8 +50,12 @@ class _Stop(Exception):
     """The session is to be aborted; the text says why."""
 
 
+class _Gone(Exception):
+    """The pool user is not there any more."""
+
+
 class _Job:
-    """One session."""
+    """One session. Every OSError that its methods raise is one of files or programs."""
 
     def __init__(self, session: PeerSession, settings: Settings, cache: Cache, say: Callable[[str], None]) -> None:
         self.session = session
@@ -67,12 +71,14 @@ class _Job:
         self._say(f"S{self.session.id:04d}: {text}")
 
     async def send(self, message: scripting.Message) -> None:
-        """Send a message in time. _Stop, OSError."""
+        """Send a message in time. _Stop, _Gone."""
         try:
             async with asyncio.timeout(self.settings.transmit_timeout):
                 await self.session.send(scripting.encode(message), ppid=scripting.PPID)
         except TimeoutError:
             raise _Stop("transmission timeout") from None
+        except OSError:
+            raise _Gone from None
 
     async def receive(self, timeout: float | None) -> scripting.Message | None:
         """Return the next message, None after the end. _Stop for what is none, and after ``timeout``."""
@@ -147,7 +153,12 @@ class _Job:
         process = await self._spawn("check-environment", ENVIRONMENT)
         if await process.wait() != 0:
             raise _Stop("the environment was refused")
-        if await asyncio.to_thread(self.cache.store, path, digest):
+        try:
+            stored = await asyncio.to_thread(self.cache.store, path, digest)
+        except OSError as error:
+            self.say(f"Cannot cache environment {digest.hex()}: {_why(error)}")
+            return
+        if stored:
             self.say(
                 f"Caching environment {digest.hex()} => {self.cache.size >> 10} KiB in {len(self.cache)} entries"
             )
@@ -285,32 +296,47 @@ def _limit(process: int, settings: Settings) -> None:
 
 
 async def serve(session: PeerSession, settings: Settings, cache: Cache, say: Callable[[str], None]) -> None:
-    """Serve one session to its end. Raises OSError if the pool user has gone. ``say`` gets lines for people."""
-    job = _Job(session, settings, cache, say)
+    """Serve one session to its end. ``say`` gets lines for people. OSError if a user that is refused has gone."""
     try:
-        await job.send(scripting.Ready(socket.gethostname()))
-        if not await job.upload():
-            job.say("The user has gone")
-            return
-        began = time.monotonic()
-        status = await job.work()
-        if status is None:
-            job.say("The user has gone")
-            return
-        words = "completed" if status == 0 else "failed"
-        job.say(f"Processing {words} ({time.monotonic() - began:.1f} s) => starting download of results")
-        await job.download(status)
-    except _Stop as stop:
-        job.say(f"Aborting session: {stop}")
+        job = _Job(session, settings, cache, say)
+    except OSError as error:
+        say(f"S{session.id:04d}: Sending the user away: {_why(error)}")
+        await refuse(session, scripting.OUT_OF_RESOURCES)
+        return
+    try:
+        await _serve(job)
+    except _Gone:
+        job.say("The user has gone")
+    except (_Stop, OSError) as stop:
+        job.say(f"Aborting session: {_why(stop) if isinstance(stop, OSError) else stop}")
         session.abort(b"session failed")
     finally:
-        # Before the association ends: the pool user must not come back before its processes have gone.
-        job.clear()
+        # Before the association ends: the pool user must not come back before its processes have gone. In a
+        # thread, for there may be much to remove.
+        await asyncio.to_thread(job.clear)
 
 
-async def refuse(session: PeerSession) -> None:
-    """Tell a pool user that there is no room."""
-    message = scripting.NotReady(scripting.FULLY_LOADED, socket.gethostname())
+async def _serve(job: _Job) -> None:
+    """Upload, working, download. _Stop, _Gone, OSError."""
+    await job.send(scripting.Ready(socket.gethostname()))
+    if not await job.upload():
+        raise _Gone
+    began = time.monotonic()
+    status = await job.work()
+    if status is None:
+        raise _Gone
+    words = "completed" if status == 0 else "failed"
+    job.say(f"Processing {words} ({time.monotonic() - began:.1f} s) => starting download of results")
+    await job.download(status)
+
+
+def _why(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror or str(error)
+
+
+async def refuse(session: PeerSession, reason: int = scripting.FULLY_LOADED) -> None:
+    """Tell a pool user that there is no room. OSError."""
+    message = scripting.NotReady(reason, socket.gethostname())
     await session.send(scripting.encode(message), ppid=scripting.PPID)
 
 

@@ -10,18 +10,23 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from rserpool.services import scripting_sandbox
 
 RUN = "ssrun"
 MARK = "RSPSS_SESSION"  # environment variable by which the processes of a session are found
 MAX_MEMBERS = 100_000
+ROUNDS, PAUSE = 20, 0.005  # of killing, and seconds between them
 PARENT_CHECK = 0.5  # seconds between looks at whether the server lives
 TRUSTED = ("TRUST_FULLY", "TRUST_ULTIMATE")
+AUTO, ON, OFF = "auto", "on", "off"  # whether programs are confined: where that is possible, always, never
 WARNING = "WARNING: Skipping verification; you should better configure a keyring!"
 
 
@@ -105,7 +110,16 @@ def environment(directory: Path) -> dict[str, str]:
     return {"PATH": os.defpath, **kept, "HOME": str(directory), "TMPDIR": str(directory), MARK: str(directory)}
 
 
-def run(directory: Path, package: str, output: str, env: str, keyring: str, trust_db: str, limit: int) -> int:
+def run(
+    directory: Path,
+    package: str,
+    output: str,
+    env: str,
+    keyring: str,
+    trust_db: str,
+    limit: int,
+    sandbox: str = AUTO,
+) -> int:
     """Check, unpack and run a package in its directory; return 0, or 1 for every failure."""
     try:
         verify(directory, package, keyring, trust_db, extract=True)
@@ -114,27 +128,50 @@ def run(directory: Path, package: str, output: str, env: str, keyring: str, trus
         if not program.is_file():
             raise Refused(f"the package has no {RUN}")
         program.chmod(0o700)
-        status = _watched([str(program), output, env, keyring, trust_db], directory)
+        status = _watched([str(program), output, env, keyring, trust_db], directory, _sandbox(directory, sandbox))
     except Refused as error:
         print(f"Refused: {error}", file=sys.stderr, flush=True)
         return 1
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         print(f"Cannot run the package: {error}", file=sys.stderr, flush=True)
         return 1
     return 0 if status == 0 else 1
 
 
-def _watched(command: list[str], directory: Path) -> int:
-    """Run a program; where our caller dies meanwhile, clear all away, as nobody else would, and return 1."""
+def _sandbox(directory: Path, wanted: str) -> Callable[[], None] | None:
+    """What a package's program does to itself before it begins. Refused if it cannot, but must."""
+    if wanted == OFF:
+        return None
+    if scripting_sandbox.version() == 0:
+        if wanted == ON:
+            raise Refused("this system has no Landlock, which is to confine packages")
+        return None
+    return lambda: scripting_sandbox.confine(directory)
+
+
+def _watched(command: list[str], directory: Path, confine: Callable[[], None] | None) -> int:
+    """Run a program, and end all that it leaves behind; where our caller dies meanwhile, clear all away, as nobody
+    else would, and return 1."""
     server = os.getppid()
-    with subprocess.Popen(command, cwd=directory, env=environment(directory), stdin=subprocess.DEVNULL) as process:
-        while True:
-            try:
-                return process.wait(PARENT_CHECK)
-            except subprocess.TimeoutExpired:
-                if os.getppid() != server:
-                    cleanup(directory, 0, keep=False)
-                    return 1
+    others = frozenset(scripting_sandbox.descendants(os.getpid()))
+    scripting_sandbox.adopt()
+    try:
+        with subprocess.Popen(
+            command,
+            cwd=directory,
+            env=environment(directory),
+            stdin=subprocess.DEVNULL,
+            preexec_fn=confine,  # noqa: PLW1509 - scriptingcontrol has no other threads
+        ) as process:
+            while True:
+                try:
+                    return process.wait(PARENT_CHECK)
+                except subprocess.TimeoutExpired:
+                    if os.getppid() != server:
+                        cleanup(directory, 0, keep=False)
+                        return 1
+    finally:
+        _kill_descendants(os.getpid(), others)
 
 
 def check_environment(directory: Path, env: str, keyring: str, trust_db: str) -> int:
@@ -148,7 +185,8 @@ def check_environment(directory: Path, env: str, keyring: str, trust_db: str) ->
 
 
 def used(directory: Path) -> int:
-    """Return the bytes of all files below a directory, which others may be changing."""
+    """Return the bytes of all files below a directory, which others may be changing, and of those that the
+    session's programs have removed but still use."""
     total = 0
     for folder, _, names in os.walk(directory):
         for name in names:
@@ -156,7 +194,21 @@ def used(directory: Path) -> int:
                 total += os.lstat(os.path.join(folder, name)).st_blocks * 512
             except OSError:
                 continue
-    return total
+    return total + sum(_removed(directory).values())
+
+
+def _removed(directory: Path) -> dict[tuple[int, int], int]:
+    """The bytes of files that have no name any more but are open in the session's programs, by inode."""
+    found = {}
+    for process in _processes(directory):
+        for entry in Path(f"/proc/{process}/fd").glob("*"):
+            try:
+                info = entry.stat()
+            except OSError:
+                continue
+            if stat.S_ISREG(info.st_mode) and info.st_nlink == 0:
+                found[info.st_dev, info.st_ino] = info.st_blocks * 512
+    return found
 
 
 def _processes(directory: Path) -> Iterator[int]:
@@ -170,23 +222,38 @@ def _processes(directory: Path) -> Iterator[int]:
             continue
 
 
+def _end(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _kill_descendants(leader: int, spared: frozenset[int] = frozenset()) -> None:
+    for _ in range(ROUNDS):  # a process may just have started another
+        found = [p for p in scripting_sandbox.descendants(leader) if p not in spared]
+        for process in found:
+            _end(process)
+        if not found:
+            return
+        time.sleep(PAUSE)
+
+
 def kill(directory: Path, leader: int) -> None:
-    """Kill the process group of ``leader`` (0: none) and all that the session's programs have started."""
+    """Kill ``leader`` (0: none), its process group, its descendants and all that has the session's mark."""
     if leader > 0:
+        _kill_descendants(leader)  # as long as it lives, to which they belong
         try:
             os.killpg(leader, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
-    for _ in range(20):  # a process may just have started another
+    for _ in range(ROUNDS):
         found = [p for p in _processes(directory) if p != os.getpid()]
         for process in found:
-            try:
-                os.kill(process, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+            _end(process)
         if not found:
             return
-        time.sleep(0.005)
+        time.sleep(PAUSE)
 
 
 def cleanup(directory: Path, leader: int, keep: bool) -> int:

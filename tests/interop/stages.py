@@ -228,6 +228,8 @@ def together(service: str, program: str, busy: str, out: str, *options: str, ter
                 world.end(user, f"{program} in a session")
                 server.expect("SESSION_REMOVE", 10)
                 world.end(server, f"rspserver -{service} after a session", seen=seen)
+            if service == "scripting":
+                assert [x.name for x in mine.iterdir()] == ["work.tar"]
 
         return scene
 
@@ -259,6 +261,7 @@ def uploading(world: World) -> Scene:
     wait_until(lambda: "upload" in client.output, 30)
     yield
     world.end(client, "scriptingclient uploading")
+    assert not list(world.folder.glob("out*"))
     server.send_signal(signal.SIGCONT)
     world.end(server, "rspserver -scripting after an upload")
 

@@ -209,7 +209,7 @@ def test_when_the_user_goes_the_work_ends(town, tmp_path, temporary):
 
 
 def test_when_the_server_ends_its_work_ends_and_another_does_it(town, tmp_path, temporary):
-    server = town.server(env={"TMPDIR": str(temporary)})
+    server = town.server("-sssandbox=off", env={"TMPDIR": str(temporary)})
     nap = naps()
     script = f'if [ -e {tmp_path}/second ]; then echo done > "$1"; else touch {tmp_path}/second; sleep {nap}; fi'
     client = town.client(tmp_path, package(script))
@@ -218,7 +218,7 @@ def test_when_the_server_ends_its_work_ends_and_another_does_it(town, tmp_path, 
     assert server.end() == 0
     assert gone(nap, 1)
     assert list(temporary.iterdir()) == []
-    town.server()
+    town.server("-sssandbox=off")
     assert client.popen.wait(30) == 0, client.output
     assert client.matches("FAILOVER")
     assert (tmp_path / "out").read_text() == "done\n"
@@ -233,28 +233,6 @@ def test_when_the_server_is_killed_its_work_ends_too(town, tmp_path, temporary):
     os.kill(server.popen.pid, signal.SIGKILL)
     assert gone(nap, 5)
     wait_until(lambda: not list(temporary.glob("rspSS-Session-*")), 5)
-
-
-def test_the_client_ends_at_signals_at_every_stage(tmp_path):
-    with ExitStack() as stack:
-        lonely = Town.__new__(Town)
-        lonely._stack, lonely.common = (
-            stack,
-            (TRANSPORT, f"-asapannounce=239.0.0.50:{random.randint(20000, 29999)}"),
-        )
-        client = lonely.client(tmp_path, b"")
-        client.expect("Connecting to pool")
-        assert client.end(signal.SIGINT, 2.0) == 0
-        town = Town(stack)
-        client = town.client(tmp_path, package("sleep 9"))
-        client.expect(r'no pool element of pool "ScriptingPool" can be reached', 15)
-        assert client.end(signal.SIGTERM, 2.0) == 0
-        town.server()
-        client = town.client(tmp_path, package('head -c 100 /dev/zero > "$1"; sleep 9'))
-        client.expect("is processing")
-        assert client.end(signal.SIGINT, 2.0) == 0
-        assert "Traceback" not in client.output
-    assert [p.name for p in tmp_path.iterdir()] == ["work.tar"]
 
 
 def test_a_full_server_says_so(town, tmp_path):
@@ -315,7 +293,7 @@ def signed(home, data):
 
 def test_only_what_a_trusted_key_has_signed_is_run(town, tmp_path, keys):
     good, other, ring, trust = keys
-    server = town.server(f"-sskeyring={ring}", f"-sstrustdb={trust}")
+    server = town.server(f"-sskeyring={ring}", f"-sstrustdb={trust}", "-sssandbox=off")
     before = (ring.read_bytes(), trust.read_bytes())
     work = package(f'touch {tmp_path}/ran; echo signed > "$1"; [ -z "$2" ] || head -c 9 "$2" >> "$1"')
     for refused in (work, signed(other, work), signed(good, work)[:-20]):
