@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .options import Argument, Program, command_line
+from .start import interruptible
 from .values import seconds
 
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL
@@ -43,6 +44,7 @@ def main(words: Sequence[str]) -> int:
     values = command_line(PROGRAM, words)
     if isinstance(values, int):
         return values
+    interruptible(signal.SIGINT, signal.SIGTERM)
     running = subprocess.Popen(values.command, shell=True, start_new_session=True)
     try:
         status = running.wait(values.seconds)

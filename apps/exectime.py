@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .options import Argument, Program, command_line
+from .start import interruptible
 
 PROGRAM = Program(
     "exectime",
@@ -67,6 +69,7 @@ def main(words: Sequence[str]) -> int:
     for number, parameter in enumerate(values.parameter, 1):
         tell(f"   - Thread {number}: {values.command} {parameter}")
     tell("\nWaiting for the threads to finish ...")
+    interruptible(signal.SIGINT)
     with ThreadPoolExecutor(len(values.parameter)) as pool:
         jobs = [pool.submit(execute, n, values.command, p) for n, p in enumerate(values.parameter, 1)]
         try:

@@ -24,6 +24,7 @@ from pysctplib.trace.frames import ENCAPSULATION, Datagram
 from . import trace_pictures, trace_summary
 from .options import Argument, Group, Option, Program, Values, command_line, fail
 from .runtime import run as run_loop
+from .start import interruptible
 from .trace_input import InputError, Once, Source, follow, listen, names_of, open_interface, open_sources, read
 from .trace_lanes import ASCII, DRAWN, Cast, Lanes, Line, Plain, clean, present
 from .trace_story import GROUPS, Choice, Event, Story, choice
@@ -261,7 +262,7 @@ def main(words: Sequence[str]) -> int:
     try:
         if values.interface or values.follow:
             return run_loop(lambda: live(values), quiet=True)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        interruptible(signal.SIGINT, signal.SIGTERM)
         status = offline(values)
         sys.stdout.flush()
         return status

@@ -50,6 +50,18 @@ def start(name: str) -> int:
     return status
 
 
+def interruptible(*numbers: int) -> None:
+    """Let the next signal raise KeyboardInterrupt: for programs with something to end well, but no event loop."""
+
+    def interrupt(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, lambda *_: None)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+
+
 def __getattr__(name: str) -> Callable[[], int]:
     """What the entry points in pyproject.toml name: a function for each program."""
     if name.replace("_", "-") in PROGRAMS:
