@@ -29,6 +29,8 @@ INTERVAL = 30.0  # seconds between registrations
 LIVES = 3  # a registration lives for so many intervals
 DEREGISTRATION = 1.0  # seconds that leaving may take
 RETRY = 2.0  # seconds until a registration that failed is tried again
+FULL = 0xFFFFFFFF  # a load of 100 %
+LOAD_STEP = FULL // 100  # changes of the load below that wait for the next registration
 
 
 class PoolElement:
@@ -75,6 +77,8 @@ class PoolElement:
         self._keeper: asyncio.Task[None] | None = None
         self._count = 0
         self._member = False
+        self._asked = False  # a first registration is on its way
+        self._told = self.policy.load  # by the latest registration
 
     async def __aenter__(self) -> PoolElement:
         await self.start()
@@ -135,14 +139,17 @@ class PoolElement:
         if self._keeper is not None:
             self._again.set()
             return
+        self._asked = True
         try:
             await self.library.asap.register(self.handle, self._record)
             self.registered = True
         except RSerPoolError as error:
+            self._asked = False
             if not self._daemon:
                 raise
             log.warning("Cannot register: %s; trying again", error)
             self._again.set()
+        self._asked = False  # where we are cancelled before the answer, `deregister` takes it back
         self.library.asap.add_element(self.handle, self.identifier, self._again.set)
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
@@ -172,12 +179,13 @@ class PoolElement:
 
     async def deregister(self) -> None:
         """Leave the pool; sessions and new associations are still served. Safe to call twice."""
-        if self._keeper is None:
+        if self._keeper is None and not self._asked:
             return
         keeper, handle = self._keeper, self.handle
-        self._keeper = None
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        self._keeper, self._asked = None, False
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
         client = self.library.asap
         client.remove_element(handle, self.identifier)
         self.registered = False
@@ -250,6 +258,7 @@ class PoolElement:
         else:
             transport = Transport(SCTP, self.port, addresses, self.control_channel)
         home = self.library.registrar.identifier if self.library.registrar is not None else 0
+        self._told = self.policy.load
         return Record(
             self.identifier,
             home,
@@ -267,8 +276,13 @@ class PoolElement:
                 self._again.set()
 
     def set_load(self, fraction: float) -> None:
-        """Set the load, 0.0..1.0, of a policy that has one; re-registered at once if it changed. ValueError."""
+        """Set the load, 0.0..1.0, of a policy that has one; re-registered at once if it changed by 1 % or more
+        since the latest registration (RSPLIB's threshold). ValueError."""
         if not 0.0 <= fraction <= 1.0:
             raise ValueError(f"load {fraction} is not in 0..1")
         if "load" in policies.LAYOUTS[self.policy.type][1]:
-            self.set_policy(replace(self.policy, load=round(fraction * 0xFFFFFFFF)))
+            policy = replace(self.policy, load=round(fraction * FULL))
+            if abs(policy.load - self._told) >= LOAD_STEP:
+                self.set_policy(policy)
+            else:
+                self.policy = policy

@@ -28,7 +28,7 @@ def computed(width, height, sessions, folder):
 
 
 def test_servers_killed_and_restarted_the_picture_is_the_same(tmp_path):
-    disturbed, quiet, user, kills = pictures(tmp_path, 320, 200, 3000, 6, 0.3, 60, 3)
+    disturbed, quiet, user, kills = pictures(tmp_path, 320, 200, 1500, 6, 0.3, 60, 3)
     assert kills >= 3, user.output
     assert user.matches(r"goes on by its cookie|begins again"), user.output
     assert disturbed == quiet

@@ -285,6 +285,45 @@ async def test_values_that_change_are_registered_again():
 
 
 @run
+async def test_loads_are_registered_when_they_have_changed_by_one_percent():
+    """RSPLIB's threshold; small steps add up."""
+    t = Transport("userland", udp_port=0)
+    policy = Policy(policies.LEAST_USED)
+    async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
+        async with PoolElement(library, "P", policy=policy, interval=300) as element:
+            for load in 0.004, 0.008:
+                element.set_load(load)
+            await library.resolve("P")
+            assert shell.registrar.statistics.registrations == 1
+            element.set_load(0.0101)
+            record = shell.registrar.state.handlespace.find(b"P", element.identifier)
+            await until(lambda: record.record.policy.load == round(0.0101 * 0xFFFFFFFF))
+            element.set_load(0.014)
+            await library.resolve("P")
+            assert shell.registrar.statistics.registrations == 2
+
+
+@run
+async def test_a_registration_that_is_given_up_is_taken_back():
+    """Regression: ended before the registrar's answer, an element stayed in the pool."""
+    t = Transport("userland", udp_port=0)
+    asked = asyncio.Event()
+
+    def slow(message):
+        asked.set()
+        return asap.DeregistrationResponse(b"P", 7) if isinstance(message, asap.Deregistration) else None
+
+    async with fake(t, slow) as (registrar, settings), Library(settings) as library:
+        settings.response_timeout = 60.0
+        registering = asyncio.create_task(PoolElement(library, "P", identifier=7).start())
+        await asked.wait()
+        registering.cancel()
+        await asyncio.gather(registering, return_exceptions=True)
+        assert [type(m) for m in registrar.got] == [asap.Registration, asap.Deregistration]
+        assert library.elements == []
+
+
+@run
 async def test_refused_registration():
     """Another policy than the pool's; the pool keeps its elements."""
     t = Transport("userland", udp_port=0)
