@@ -22,6 +22,7 @@ from rich.text import Text
 from rserpool.wire import csp
 
 from . import logs
+from .common import LOGGING, parse_command_line
 from .components import (
     LETTERS,
     SORTS,
@@ -38,7 +39,7 @@ from .components import (
     uptime_text,
 )
 from .csp_web import serve_page
-from .options import Group, Option, Program, Values, command_line, fail
+from .options import Group, Option, Program, Values, fail
 from .runtime import full_screen
 from .runtime import run as run_loop
 from .values import address, choice, integer, milliseconds, text
@@ -81,6 +82,7 @@ PROGRAM = Program(
                        metavar="PORT"),
             ),
         ),
+        LOGGING,
     ),
     examples=(
         ("cspmonitor", "A live table of the programs that have CSP_SERVER=127.0.0.1 and CSP_INTERVAL=333."),
@@ -241,7 +243,7 @@ async def _write(monitor: Monitor, values: Values) -> None:
 
 def main(words: Sequence[str]) -> int:
     """Run the program with these command line words; return its exit status."""
-    values = command_line(PROGRAM, words)
+    values = parse_command_line(PROGRAM, words)
     if isinstance(values, int):
         return values
     try:
