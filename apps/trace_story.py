@@ -267,6 +267,9 @@ class Story:
             self._homes.setdefault(message.identifier, message.registrar)
         elif isinstance(message, enrp.HandleUpdate):
             self._homes.setdefault(message.element.identifier, message.element.home)
+        elif isinstance(message, enrp.HandleTableResponse):
+            for _, element in message.entries:
+                self._homes.setdefault(element.identifier, element.home)
         return ""
 
     def _of(self, by: int, target: int, time: float) -> Takeover:
