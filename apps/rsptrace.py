@@ -13,11 +13,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.text import Text
 
 from pysctplib.trace.frames import ENCAPSULATION, Datagram
 
@@ -102,7 +99,7 @@ class Output:
         columns = shutil.get_terminal_size((80, 24)).columns
         encoding = (sys.stdout.encoding or "ascii").lower()
         glyphs = DRAWN if encoding.startswith("utf") else ASCII
-        self._console = Console(highlight=False, soft_wrap=True) if sys.stdout.isatty() else None
+        self._colours: Callable[[Line], None] | None = _coloured() if sys.stdout.isatty() else None
         self.lanes = Lanes(cast, columns, glyphs, values.verbose, values.clock)
         self.plain = Plain(cast, values.verbose, values.clock)
         self._view: Lanes | Plain = self.plain if values.plain else self.lanes
@@ -125,10 +122,19 @@ class Output:
             self._print(line)
 
     def _print(self, line: Line) -> None:
-        if self._console is None:
+        if self._colours is None:
             print("".join(clean(part) for part, _ in line).rstrip())
         else:
-            self._console.print(Text.assemble(*((clean(part), style) for part, style in line)))
+            self._colours(line)
+
+
+def _coloured() -> Callable[[Line], None]:
+    """What prints a line with colours; rich takes its time to be imported and is not always needed."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    return lambda line: console.print(Text.assemble(*((clean(part), style) for part, style in line)))
 
 
 def warn(words: str) -> None:

@@ -79,6 +79,7 @@ class Names:
         self.components: list[Component] = []
         self._by_end: dict[End, Component] = {}
         self._by_id: dict[tuple[str, int], Component] = {}
+        self._on_loopback: dict[int, Component] = {}  # port announced there -> registrar
 
     def at(self, end: End) -> Component:
         """The component at an endpoint."""
@@ -86,6 +87,13 @@ class Names:
         if found is None:
             found = self._new(end)
         return real(found)
+
+    def at_home(self, end: End) -> None:
+        """An endpoint talks to another one of its own host: what was announced on loopback is this one, too."""
+        announced = self._on_loopback.get(end[2])
+        if announced is not None and end not in self._by_end:
+            self._by_end[end] = announced
+            real(announced).ends.append(end)
 
     def known(self, role: str, number: int) -> Component:
         """The component with an identifier, even if it was not heard of yet."""
@@ -176,6 +184,8 @@ class Names:
             self.call(source, REGISTRAR, message.registrar)
         elif isinstance(message, asap.ServerAnnounce):
             registrar = self.call(source, REGISTRAR, message.registrar)
+            if is_loopback(source[0]):
+                self._on_loopback[source[2]] = registrar
             # Without transports it is reached by SCTP where the announce comes from (section 3.6).
             for transport in message.transports or (Transport(SCTP, source[2], (source[0],)),):
                 self._reached_at(registrar, transport, message.udp_port)
@@ -226,6 +236,11 @@ class Names:
         group = csp.group_of(number)
         role = {csp.REGISTRAR: REGISTRAR, csp.POOL_ELEMENT: ELEMENT}.get(group, USER)
         return self.known(role, csp.identifier_of(number))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is one of loopback."""
+    return address == "::1" or address.startswith("127.")
 
 
 def is_request(message: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
+from html import escape
 
 from .trace_lanes import Cast, clean, present, text_of, title_of
 from .trace_names import Component, real

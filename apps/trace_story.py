@@ -173,6 +173,9 @@ class Story:
 
     def _note(self, time: float, note: sctp.Note) -> Event:
         source, destination = note.association.ends[note.side], note.association.ends[1 - note.side]
+        if source[0] == destination[0]:
+            self.names.at_home(source)
+            self.names.at_home(destination)
         if note.message is None:
             groups = {*_OF_SCTP[note.kind], "sctp", "all"}
             if note.explanation.title == "ABORT":
