@@ -90,7 +90,7 @@ class Cast:
     def __init__(self) -> None:
         self._codes: dict[Component, str] = {}
         self._numbers: Counter[str] = Counter()
-        self._told: dict[Component, str] = {}
+        self._told: dict[Component, tuple[str, int | None, int]] = {}
 
     def code(self, component: Component) -> str:
         """The short name; a new one if the role has turned out to be another one."""
@@ -108,10 +108,10 @@ class Cast:
             if component is None:
                 continue
             here = real(component)
-            line = f"{self.code(here):<4} {here.detail}"
-            if self._told.get(here, "").partition(" at ")[0] != line.partition(" at ")[0]:
-                self._told[here] = line
-                lines.append(line)
+            known = self.code(here), here.identifier, len(here.pools)
+            if self._told.get(here) != known:
+                self._told[here] = known
+                lines.append(f"{known[0]:<4} {here.detail}")
         return lines
 
 

@@ -51,8 +51,8 @@ class Component:
     def place(self) -> str:
         """Its addresses and ports."""
         shown = [host_port(host, port) + (f"/{udp}" if udp not in (0, UDP_DEFAULT, port) else "")
-                 for host, udp, port in self.ends]  # fmt: skip
-        return " ".join(dict.fromkeys(shown[:2])) + (" ..." if len(shown) > 2 else "")
+                 for host, udp, port in self.ends[:2]]  # fmt: skip
+        return " ".join(dict.fromkeys(shown)) + (" ..." if len(self.ends) > 2 else "")
 
     @property
     def detail(self) -> str:
