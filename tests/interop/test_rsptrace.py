@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from rserpool_apps.__main__ import PROGRAMS
+from rserpool_apps.start import PROGRAMS
 
 from pysctplib.trace.pcapng import Writer
 from pysctplib.wire import chunks, packet
