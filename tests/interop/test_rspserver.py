@@ -126,9 +126,9 @@ def test_options_of_the_scripting_service(town, tmp_path):
     )
     server.expect(IDENTIFIER, 30)
     for number in 1, 2:
-        (tmp_path / "work").write_bytes(package('ulimit -v > "$1"; cat "$2" >> "$1"'))
+        (tmp_path / "package").write_bytes(package('ulimit -v > "$1"; cat "$2" >> "$1"'))
         (tmp_path / "environment").write_bytes(b"%d" % number)
-        files = (f"-input={tmp_path}/work", f"-output={tmp_path}/out", f"-environment={tmp_path}/environment")
+        files = (f"-input={tmp_path}/package", f"-output={tmp_path}/out", f"-environment={tmp_path}/environment")
         client = town.start("scriptingclient", "-poolhandle=S", *files)
         assert client.popen.wait(30) == 0, client.output + server.output
         assert (tmp_path / "out").read_text() == f"{500 << 10}\n{number}"
