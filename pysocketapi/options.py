@@ -96,8 +96,8 @@ def _table() -> dict[int, Option]:
 OPTIONS = _table()
 
 
-# Options of receiving that SctpSocket does itself, for any backend; asyncio's objects do not need them.
-OF_SOCKETS = frozenset((c.SCTP_USE_EXT_RCVINFO,))
+# Options that SctpSocket does itself, for any backend; asyncio's objects do not need them.
+OF_SOCKETS = frozenset((c.SCTP_USE_EXT_RCVINFO, c.SCTP_EXPLICIT_EOR))
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from .backends.contract import PENDING, Channel
 from .backends.opening import open_channel
 from .message import Message
 from .notifications import Notification
-from .options import OPTIONS
+from .options import OF_SOCKETS, OPTIONS
 from .transport import Transport
 
 _DEFAULT_INFO = s.SndInfo()
@@ -555,7 +555,7 @@ class SctpSocket:
         if option in (c.SCTP_USE_EXT_RCVINFO, c.SCTP_RECVNXTINFO):
             other = self._nxtinfo if option == c.SCTP_USE_EXT_RCVINFO else self._extended
             self._channel.setopt(c.SCTP_RECVNXTINFO, value or other)  # both live on it
-        else:
+        elif option not in OF_SOCKETS:
             self._channel.setopt(option, value)
         self._note_option(option, value)
 
@@ -595,10 +595,15 @@ class SctpSocket:
             raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
         if value is not None and known.type not in (int, bool) and not isinstance(value, known.type):
             raise TypeError(f"{known.name} takes {known.type.__name__}, not {type(value).__name__}")
-        if option in (c.SCTP_RECVRCVINFO, c.SCTP_RECVNXTINFO, c.SCTP_USE_EXT_RCVINFO):
+        mine = {
+            c.SCTP_RECVRCVINFO: self._rcvinfo,
+            c.SCTP_RECVNXTINFO: self._nxtinfo,
+            c.SCTP_USE_EXT_RCVINFO: self._extended,
+            c.SCTP_EXPLICIT_EOR: self._explicit_eor,
+        }.get(option)
+        if mine is not None:
             self._channel.local_addresses()  # EBADF on a closed socket
-            mine = {c.SCTP_RECVRCVINFO: self._rcvinfo, c.SCTP_RECVNXTINFO: self._nxtinfo}
-            return mine.get(option, self._extended)
+            return mine
         return self._channel.getopt(option, value)
 
     def opt_info(self, assoc_id: int, option: int, value: Any = None) -> Any:

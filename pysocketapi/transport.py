@@ -68,8 +68,10 @@ def as_transport(transport: Transport | str | None) -> Transport:
 
 def probe_kernel() -> str:
     """Return "" if an SCTP socket can be had from the kernel, else a sentence saying why not."""
+    if sys.platform.startswith("freebsd"):
+        return "FreeBSD's has to be asked for: the backend was never tried there"
     if not sys.platform.startswith("linux"):
-        return "the kernel backend knows Linux's structures only"
+        return "the kernel backend knows the structures of Linux and FreeBSD"
     try:
         sock = socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132)
     except OSError as error:

@@ -1,16 +1,14 @@
 """Channels over the kernel's SCTP: stdlib sockets with IPPROTO_SCTP and struct-packed options.
 
-RFC 6458. ctypes is used for getsockopt alone, since Python's has no way to hand in a structure. Layouts are in
-`kernel_linux`; waiting for asyncio is `loop.add_reader` on the descriptor.
+RFC 6458. Layouts are in `kernel_linux` and `kernel_freebsd`, calls that are no options everywhere in
+`kernel_calls`; waiting for asyncio is `loop.add_reader` on the descriptor.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import errno
-import os
 import select
 import socket
 import struct
@@ -26,29 +24,19 @@ from ..addresses import canonical, for_family
 from ..message import Message
 from ..notifications import AssocChange, Notification, PartialDeliveryEvent
 from ..options import OPTIONS
-from . import kernel_linux as layout
+from . import kernel_calls
 from .contract import PENDING, Received
+from .kernel_layout import htonl
 
 _SCTP = c.IPPROTO_SCTP
-_BINDX_ADD, _BINDX_REM, _PEELOFF = 100, 101, 102
-_PEER_ADDRS, _LOCAL_ADDRS, _CONNECTX3 = 108, 109, 111
-_ADDRESSES = (_PEER_ADDRS, _LOCAL_ADDRS)
+layout, calls = kernel_calls.of_this_system()
+_ITEM_SNDINFO, _ITEM_RCVINFO = layout.item(c.SCTP_SNDINFO), layout.item(c.SCTP_RCVINFO)
+_ITEM_NXTINFO, _NOTIFICATION = layout.item(c.SCTP_NXTINFO), layout.notification
 _WHOLE = 1 << 18  # bytes asked for in one recvmsg; longer messages come in parts
 _ANCILLARY = socket.CMSG_SPACE(32) * 3
 _RCVINFO = struct.Struct("=HHH2xIIIIi")
 _SNDINFO = struct.Struct("=HHIIi")
-_libc: Any = None
-
-
-def _library() -> Any:
-    global _libc
-    if _libc is None:
-        _libc = ctypes.CDLL(None, use_errno=True)
-    return _libc
-
-
-def _fail(number: int, text: str = "") -> OSError:
-    return OSError(number, text or os.strerror(number))
+_fail = kernel_calls.fail
 
 
 class KernelChannel:
@@ -72,7 +60,7 @@ class KernelChannel:
         self._write_wakes: list[Callable[[], None]] = []
         try:
             self.sock.setblocking(False)
-            self.sock.setsockopt(_SCTP, c.SCTP_RECVRCVINFO, 1)
+            self.sock.setsockopt(_SCTP, layout.option(c.SCTP_RECVRCVINFO), 1)
             if family == socket.AF_INET6 and sock is None:
                 with contextlib.suppress(OSError):
                     self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -106,12 +94,12 @@ class KernelChannel:
     def bind_add(self, hosts: Sequence[str], port: int) -> None:
         """See contract."""
         bound = int(self.sock.getsockname()[1])
-        self.sock.setsockopt(_SCTP, _BINDX_ADD, self._packed(hosts, port or bound))
+        calls.bindx(self.sock.fileno(), self._packed(hosts, port or bound), len(hosts), True)
 
     def bind_remove(self, hosts: Sequence[str], port: int) -> None:
         """See contract."""
         bound = int(self.sock.getsockname()[1])
-        self.sock.setsockopt(_SCTP, _BINDX_REM, self._packed(hosts, port or bound))
+        calls.bindx(self.sock.fileno(), self._packed(hosts, port or bound), len(hosts), False)
 
     def listen(self, backlog: int) -> None:
         """See contract."""
@@ -124,13 +112,9 @@ class KernelChannel:
             raise _fail(errno.EOPNOTSUPP, "the socket is listening")  # POSIX; Linux says EISCONN
         if udp_port is not None:
             self.setopt(c.SCTP_REMOTE_UDP_ENCAPS_PORT, s.UdpEncaps(port=udp_port))
-        packed = ctypes.create_string_buffer(self._packed(hosts, port))
-        argument = struct.pack("@iiP", 0, len(packed) - 1, ctypes.addressof(packed))
-        number, answer = self._getsockopt(_CONNECTX3, argument)
+        packed = self._packed(hosts, port)
         self._begun = True
-        if number and number != errno.EINPROGRESS:
-            raise _fail(number)
-        return int(struct.unpack_from("=i", answer)[0])
+        return calls.connectx(self.sock.fileno(), packed, len(hosts))
 
     def connect_result(self) -> bool:
         """See contract."""
@@ -177,10 +161,7 @@ class KernelChannel:
 
     def peeloff(self, assoc_id: int) -> KernelChannel:
         """See contract. The peeled descriptor keeps the subscriptions of this one."""
-        number, answer = self._getsockopt(_PEELOFF, struct.pack("=ii", assoc_id, -1))
-        if number:
-            raise _fail(number)
-        fd = struct.unpack("=ii", answer)[1]
+        fd = calls.peeloff(self.sock.fileno(), assoc_id)
         channel = KernelChannel(self.family, False, socket.socket(self.family, socket.SOCK_STREAM, _SCTP, fd))
         self._hand_down(channel)
         return channel
@@ -208,14 +189,15 @@ class KernelChannel:
         if not self.one_to_many and flags & (c.SCTP_EOF | c.SCTP_ABORT):
             return self._send_end(data, stream, ppid, flags, context, prinfo)
         try:
-            info = _SNDINFO.pack(stream, flags, layout.htonl(ppid), context, assoc_id)
+            bits = layout.flags_out(flags) if flags else 0
+            info = _SNDINFO.pack(stream, bits, htonl(ppid), context, assoc_id)
         except struct.error as error:
             raise _fail(errno.EINVAL, str(error)) from None
-        ancillary: list[tuple[int, int, bytes]] = [(_SCTP, c.SCTP_SNDINFO, info)]
+        ancillary: list[tuple[int, int, bytes]] = [(_SCTP, _ITEM_SNDINFO, info)]
         if prinfo is not None:
-            ancillary.append((_SCTP, c.SCTP_PRINFO, layout.pack(prinfo)))
+            ancillary.append((_SCTP, layout.item(c.SCTP_PRINFO), layout.pack(prinfo)))
         if authinfo is not None:
-            ancillary.append((_SCTP, c.SCTP_AUTHINFO, layout.pack(authinfo)))
+            ancillary.append((_SCTP, layout.item(c.SCTP_AUTHINFO), layout.pack(authinfo)))
         buffers = [data] if data else []
         try:
             if address is not None:
@@ -268,7 +250,7 @@ class KernelChannel:
             except (ConnectionError, TimeoutError):
                 self._ended = True  # said once, then it is the end
                 raise
-            if flags & c.MSG_NOTIFICATION:
+            if flags & _NOTIFICATION:
                 if peek and not flags & socket.MSG_EOR:
                     data, ancillary, flags, source = self.sock.recvmsg(_WHOLE, _ANCILLARY, look)
                 notification = self._notification(data, flags)
@@ -300,12 +282,12 @@ class KernelChannel:
         message = Message(data, address=host, port=port, eor=bool(flags & socket.MSG_EOR))
         self._next = None
         for level, type_, content in ancillary:
-            if level == _SCTP and type_ == c.SCTP_RCVINFO:
+            if level == _SCTP and type_ == _ITEM_RCVINFO:
                 stream, ssn, bits, ppid, tsn, cumtsn, context, assoc_id = _RCVINFO.unpack_from(content)
-                message.stream, message.ppid, message.assoc_id = stream, layout.htonl(ppid), assoc_id
-                message.unordered = bool(bits & c.SCTP_UNORDERED)
+                message.stream, message.ppid, message.assoc_id = stream, htonl(ppid), assoc_id
+                message.unordered = bool(bits and layout.flags_in(bits) & c.SCTP_UNORDERED)
                 message.ssn, message.tsn, message.cumtsn, message.context = ssn, tsn, cumtsn, context
-            elif level == _SCTP and type_ == c.SCTP_NXTINFO and self._nxtinfo:
+            elif level == _SCTP and type_ == _ITEM_NXTINFO and self._nxtinfo:
                 self._next = layout.unpack(s.NxtInfo, content)
         return message
 
@@ -339,17 +321,8 @@ class KernelChannel:
     # -- options -----------------------------------------------------------------------------------------------
 
     def _getsockopt(self, option: int, argument: bytes) -> tuple[int, bytes]:
-        """Call getsockopt with a structure handed in; return (errno or 0, its bytes).
-
-        The size of an answer with addresses is too small by its own header (Linux, SCTP_GET_LOCAL_ADDRS): 8 more
-        bytes are returned.
-        """
-        buffer = ctypes.create_string_buffer(argument, len(argument))
-        size = ctypes.c_uint(len(argument))
-        result = _library().getsockopt(self.sock.fileno(), _SCTP, option, buffer, ctypes.byref(size))
-        return (ctypes.get_errno() if result < 0 else 0), buffer.raw[
-            : size.value + 8 if option in _ADDRESSES else max(size.value, 8)
-        ]
+        """Call getsockopt with a structure handed in; return (errno or 0, its bytes)."""
+        return kernel_calls.getsockopt(self.sock.fileno(), layout.option(option), argument)
 
     def subscribe(self, type_: int, on: bool, assoc_id: int = 0) -> None:
         """See contract."""
@@ -370,12 +343,12 @@ class KernelChannel:
     def _kernel_event(self, type_: int, on: bool, assoc_id: int) -> None:
         if self.one_to_many and assoc_id == c.SCTP_FUTURE_ASSOC:
             assoc_id = c.SCTP_ALL_ASSOC  # those that are there too
-        self.sock.setsockopt(_SCTP, c.SCTP_EVENT, layout.pack(s.Event(assoc_id, type_, on)))
+        self.sock.setsockopt(_SCTP, layout.option(c.SCTP_EVENT), layout.pack(s.Event(assoc_id, type_, on)))
 
     def getopt(self, option: int, value: Any = None) -> Any:
         """See contract."""
         known = OPTIONS.get(option)
-        if known is None or not known.get or option > 1000:
+        if known is None or not known.get:
             raise _fail(errno.ENOPROTOOPT)
         if option == c.SCTP_GET_ASSOC_NUMBER:
             return len(self._assoc_ids())
@@ -383,7 +356,9 @@ class KernelChannel:
             return s.AssocIds(self._assoc_ids())
         argument = layout.pack(value, self.family) if value is not None else bytes(layout.size_of(known.type))
         argument = argument.ljust(layout.size_of(known.type), b"\0")
-        native = c.SCTP_PEER_ADDR_THLDS_V2 if option == c.SCTP_PEER_ADDR_THLDS else option
+        native = option
+        if option == c.SCTP_PEER_ADDR_THLDS and layout.options is None:
+            native = c.SCTP_PEER_ADDR_THLDS_V2
         number, answer = self._getsockopt(native, argument)
         older = number == errno.ENOPROTOOPT and native != option  # Linux before 5.5
         if older:
@@ -410,7 +385,7 @@ class KernelChannel:
     def setopt(self, option: int, value: Any) -> None:
         """See contract."""
         known = OPTIONS.get(option)
-        if known is None or not known.set or option > 1000:
+        if known is None or not known.set:
             raise _fail(errno.ENOPROTOOPT)
         if option == c.SCTP_RECVRCVINFO:
             return  # always on here: messages are described by it
@@ -425,9 +400,9 @@ class KernelChannel:
             self._hides_changes = self._hides_changes and not value.association
             if self._hides_changes:
                 value = replace(value, association=True)
-        if option == c.SCTP_PEER_ADDR_THLDS and value.pathcpthld is not None:
+        if option == c.SCTP_PEER_ADDR_THLDS and value.pathcpthld is not None and layout.options is None:
             option = c.SCTP_PEER_ADDR_THLDS_V2
-        self.sock.setsockopt(_SCTP, option, layout.pack(value, self.family))
+        self.sock.setsockopt(_SCTP, layout.option(option), layout.pack(value, self.family))
 
     def get_buffer(self, option: int) -> int:
         """See contract."""
@@ -459,17 +434,10 @@ class KernelChannel:
         """See contract."""
         self.send(reason, flags=c.SCTP_ABORT, assoc_id=assoc_id)
 
-    def _addresses(self, option: int, assoc_id: int) -> list[s.Address]:
-        number, answer = self._getsockopt(option, struct.pack("=iI", assoc_id, 0).ljust(8 + 28 * 256, b"\0"))
-        if number:
-            raise _fail(number)
-        count = struct.unpack_from("=I", answer, 4)[0]
-        return layout.unpack_addresses(answer, count, 8)
-
     def peer_addresses(self, assoc_id: int = 0) -> list[s.Address]:
         """See contract."""
         try:
-            return self._addresses(_PEER_ADDRS, assoc_id)
+            return calls.addresses(self.sock.fileno(), True, assoc_id)
         except OSError as error:
             if error.errno == errno.EINVAL and not self.one_to_many:
                 raise _fail(errno.ENOTCONN) from None
@@ -481,7 +449,7 @@ class KernelChannel:
             host, port = self.sock.getsockname()[:2]
             if host in ("0.0.0.0", "::"):
                 return [(host, port)]  # Linux would list every address of the host
-        return self._addresses(_LOCAL_ADDRS, assoc_id)
+        return calls.addresses(self.sock.fileno(), False, assoc_id)
 
     # -- waiting -----------------------------------------------------------------------------------------------
 

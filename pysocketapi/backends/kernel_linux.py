@@ -6,22 +6,16 @@ alignment of 8: each format says so itself.
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from .. import constants as c
 from .. import notifications as n
 from .. import structures as s
-from ..addresses import canonical, for_family, is_ipv6
+from .kernel_layout import STORAGE, Layout, Reader
 
-STORAGE = 128  # sizeof(struct sockaddr_storage)
-
-# Structure -> (format without byte order, fields in order). ":l" and ":s" are in network order,
-# of four and two bytes; ":a" is a sockaddr_storage, ":o" a threshold that may be None, which is 65535.
 _FORMATS: dict[type[Any], tuple[str, str]] = {
     s.InitMsg: ("HHHH", "num_ostreams max_instreams max_attempts max_init_timeo"),
     s.SndRcvInfo: ("HHH2xIIIIIi", "stream ssn flags ppid:l context timetolive tsn cumtsn assoc_id"),
@@ -59,138 +53,7 @@ _FORMATS: dict[type[Any], tuple[str, str]] = {
     s.AddStreams: ("iHH", "assoc_id instrms outstrms"),
     s.ProbeInterval: ("i4x128sI4x", "assoc_id address:a interval"),
 }
-_INT = struct.Struct("=i")
 _STATUS = struct.Struct("=iiIHHHHI")
-
-
-def pack_address(address: tuple[str, int] | None, family: int = 0) -> bytes:
-    """Return a sockaddr_in or sockaddr_in6 for (host, port); b"" for None. family 0: the host's own."""
-    if address is None:
-        return b""
-    host, port = address
-    if family:
-        host = for_family(host, family)
-    if is_ipv6(host):
-        scope = 0
-        if "%" in host:
-            host, _, zone = host.partition("%")
-            scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
-        return struct.pack(
-            "=H2sI16sI",
-            socket.AF_INET6,
-            struct.pack("!H", port),
-            0,
-            socket.inet_pton(socket.AF_INET6, host),
-            scope,
-        )
-    return struct.pack("=H2s4s8x", socket.AF_INET, struct.pack("!H", port), socket.inet_pton(socket.AF_INET, host))
-
-
-def unpack_address(data: bytes, offset: int = 0) -> tuple[tuple[str, int] | None, int]:
-    """Return ((host, port) or None for "any", size of the sockaddr)."""
-    (family,) = struct.unpack_from("=H", data, offset)
-    if family == socket.AF_INET:
-        (port,) = struct.unpack_from("!H", data, offset + 2)
-        return (socket.inet_ntop(socket.AF_INET, data[offset + 4 : offset + 8]), port), 16
-    if family == socket.AF_INET6:
-        (port,) = struct.unpack_from("!H", data, offset + 2)
-        host = canonical(socket.inet_ntop(socket.AF_INET6, data[offset + 8 : offset + 24]))
-        (scope,) = struct.unpack_from("=I", data, offset + 24)
-        if scope and is_ipv6(host):
-            try:
-                host += "%" + socket.if_indextoname(scope)
-            except OSError:
-                host += f"%{scope}"
-        return (host, port), 28
-    return None, STORAGE
-
-
-def unpack_addresses(data: bytes, count: int, offset: int = 0) -> list[tuple[str, int]]:
-    """Return the addresses of a packed array of sockaddrs."""
-    found = []
-    for _ in range(count):
-        address, size = unpack_address(data, offset)
-        offset += size
-        if address is not None:
-            found.append(address)
-    return found
-
-
-def _converters(fields: str) -> list[tuple[str, str]]:
-    return [(name.partition(":")[0], name.partition(":")[2]) for name in fields.split()]
-
-
-_LAYOUTS: dict[type[Any], tuple[struct.Struct, list[tuple[str, str]]]] = {
-    cls: (struct.Struct("=" + form), _converters(fields)) for cls, (form, fields) in _FORMATS.items()
-}
-
-
-def htonl(value: int) -> int:
-    """Swap the bytes of 32 bits where the host's order is not the network's. Raises struct.error."""
-    return int.from_bytes(struct.pack("!I", value), sys.byteorder)
-
-
-def htons(value: int) -> int:
-    """Swap the bytes of 16 bits where the host's order is not the network's. Raises struct.error."""
-    return int.from_bytes(struct.pack("!H", value), sys.byteorder)
-
-
-def pack(value: Any, family: int = 0) -> bytes:
-    """Return the kernel's bytes for a structure, an int or a bool. Raises OSError(EINVAL) for bad numbers."""
-    cls = type(value)
-    try:
-        if cls in _LAYOUTS:
-            layout, fields = _LAYOUTS[cls]
-            return layout.pack(*(_to_kernel(getattr(value, name), how, family) for name, how in fields))
-        special = _PACK.get(cls)
-        if special is not None:
-            return special(value)
-        return _INT.pack(int(value))
-    except struct.error as error:
-        raise OSError(errno.EINVAL, f"{cls.__name__}: {error}") from None
-
-
-def _to_kernel(value: Any, how: str, family: int) -> Any:
-    if how == "l":
-        return htonl(value)
-    if how == "s":
-        return htons(value)
-    if how == "a":
-        return pack_address(value, family)
-    if how == "o":
-        return 0xFFFF if value is None else value
-    return value
-
-
-def _from_kernel(value: Any, how: str) -> Any:
-    if how == "l":
-        return htonl(value)
-    if how == "s":
-        return htons(value)
-    if how == "a":
-        return unpack_address(value)[0]
-    return value
-
-
-def unpack(cls: type[Any], data: bytes) -> Any:
-    """Return the structure in the kernel's bytes."""
-    if cls is bool:
-        return bool(_INT.unpack_from(data)[0])
-    if cls is int:
-        return _INT.unpack_from(data)[0]
-    special = _UNPACK.get(cls)
-    if special is not None:
-        return special(data)
-    layout, fields = _LAYOUTS[cls]
-    values = layout.unpack_from(data.ljust(layout.size, b"\0"))
-    return cls(**{name: _from_kernel(value, how) for (name, how), value in zip(fields, values)})
-
-
-def size_of(cls: type[Any]) -> int:
-    """Return the size of a fixed structure."""
-    if cls in (int, bool):
-        return _INT.size
-    return _SIZES[cls] if cls in _SIZES else _LAYOUTS[cls][0].size
 
 
 def _unpack_status(data: bytes) -> s.Status:
@@ -205,7 +68,7 @@ def _unpack_status(data: bytes) -> s.Status:
         status.outstrms,
         status.fragmentation_point,
     ) = _STATUS.unpack_from(data)
-    status.primary = unpack(s.PaddrInfo, data[_STATUS.size :])
+    status.primary = LAYOUT.unpack(s.PaddrInfo, data[_STATUS.size :])
     return status
 
 
@@ -225,11 +88,11 @@ def _unpack_ids(data: bytes) -> s.AssocIds:
 
 
 _PACK: dict[type[Any], Callable[[Any], bytes]] = {
-    s.Status: lambda v: struct.pack("=i", v.assoc_id).ljust(size_of(s.Status), b"\0"),
+    s.Status: lambda v: struct.pack("=i", v.assoc_id).ljust(_SIZES[s.Status], b"\0"),
     s.AuthKey: lambda v: struct.pack("=iHH", v.assoc_id, v.keynumber, len(v.key)) + v.key,
     s.HmacAlgo: lambda v: struct.pack(f"=I{len(v.idents)}H", len(v.idents), *v.idents),
-    s.AuthChunks: lambda v: struct.pack("=iI", v.assoc_id, 0).ljust(size_of(s.AuthChunks), b"\0"),
-    s.AssocIds: lambda v: bytes(size_of(s.AssocIds)),
+    s.AuthChunks: lambda v: struct.pack("=iI", v.assoc_id, 0).ljust(_SIZES[s.AuthChunks], b"\0"),
+    s.AssocIds: lambda v: bytes(_SIZES[s.AssocIds]),
     s.ResetStreams: lambda v: struct.pack(
         f"=iHH{len(v.streams)}H", v.assoc_id, v.flags, len(v.streams), *v.streams
     ),
@@ -254,7 +117,7 @@ def _assoc_change(data: bytes, flags: int) -> n.AssocChange:
 
 
 def _peer_addr_change(data: bytes, flags: int) -> n.PeerAddrChange:
-    address, _ = unpack_address(data, 8)
+    address, _ = LAYOUT.unpack_address(data, 8)
     state, error, assoc_id = struct.unpack_from("=iii", data, 8 + STORAGE)
     return n.PeerAddrChange(assoc_id, address, state, error, flags)
 
@@ -267,16 +130,16 @@ def _remote_error(data: bytes, flags: int) -> n.RemoteErrorEvent:
 
 def _send_failed_old(data: bytes, flags: int) -> n.SendFailedOld:
     (error,) = struct.unpack_from("=I", data, 8)
-    size = size_of(s.SndRcvInfo)
+    size = LAYOUT.size_of(s.SndRcvInfo)
     (assoc_id,) = struct.unpack_from("=i", data, 12 + size)
-    return n.SendFailedOld(assoc_id, error, unpack(s.SndRcvInfo, data[12:]), data[16 + size :], flags)
+    return n.SendFailedOld(assoc_id, error, LAYOUT.unpack(s.SndRcvInfo, data[12:]), data[16 + size :], flags)
 
 
 def _send_failed(data: bytes, flags: int) -> n.SendFailedEvent:
     (error,) = struct.unpack_from("=I", data, 8)
-    size = size_of(s.SndInfo)
+    size = LAYOUT.size_of(s.SndInfo)
     (assoc_id,) = struct.unpack_from("=i", data, 12 + size)
-    return n.SendFailedEvent(assoc_id, error, unpack(s.SndInfo, data[12:]), data[16 + size :], flags)
+    return n.SendFailedEvent(assoc_id, error, LAYOUT.unpack(s.SndInfo, data[12:]), data[16 + size :], flags)
 
 
 def _shutdown(data: bytes, flags: int) -> n.ShutdownEvent:
@@ -319,7 +182,7 @@ def _stream_change(data: bytes, flags: int) -> n.StreamChangeEvent:
     return n.StreamChangeEvent(assoc_id, inbound, outbound, flags)
 
 
-_NOTIFICATIONS: dict[int, Callable[[bytes, int], n.Notification]] = {
+_READERS: dict[int, Reader] = {
     c.SCTP_ASSOC_CHANGE: _assoc_change,
     c.SCTP_PEER_ADDR_CHANGE: _peer_addr_change,
     c.SCTP_REMOTE_ERROR: _remote_error,
@@ -336,8 +199,12 @@ _NOTIFICATIONS: dict[int, Callable[[bytes, int], n.Notification]] = {
 }
 
 
-def unpack_notification(data: bytes) -> n.Notification | None:
-    """Return the notification, or None for a type that is not known."""
-    type_, flags, length = struct.unpack_from("=HHI", data)
-    reader = _NOTIFICATIONS.get(type_)
-    return None if reader is None else reader(data[:length], flags)
+LAYOUT = Layout(
+    formats=_FORMATS,
+    families=(2, 10),
+    notification=0x8000,
+    readers=_READERS,
+    packing=_PACK,
+    unpacking=_UNPACK,
+    sizes=_SIZES,
+)

@@ -26,8 +26,8 @@ def open_channel(
         raise ValueError(f"address family {family} is neither AF_INET nor AF_INET6")
     chosen = with_kind(transport)
     if chosen.kind == "kernel":
-        if not sys.platform.startswith("linux"):
-            raise OSError(errno.EPROTONOSUPPORT, "the kernel backend knows Linux's structures only")
+        if not sys.platform.startswith(("linux", "freebsd")):
+            raise OSError(errno.EPROTONOSUPPORT, "the kernel backend knows the structures of Linux and FreeBSD")
         from .kernel import KernelChannel
 
         return KernelChannel(family, one_to_many)

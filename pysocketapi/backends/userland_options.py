@@ -534,7 +534,6 @@ _TABLE: dict[int, tuple[Any, Any]] = {
     c.SCTP_RECVRCVINFO: _kept(c.SCTP_RECVRCVINFO, False, lambda value: True),
     c.SCTP_RECVNXTINFO: _kept(c.SCTP_RECVNXTINFO, False, lambda value: True),
     c.SCTP_I_WANT_MAPPED_V4_ADDR: _kept(c.SCTP_I_WANT_MAPPED_V4_ADDR, False, lambda value: True),
-    c.SCTP_EXPLICIT_EOR: _kept(c.SCTP_EXPLICIT_EOR, False, lambda value: True),
     c.SCTP_DEFAULT_SNDINFO: (_get_default_sndinfo, _set_default_sndinfo),
     c.SCTP_DEFAULT_PRINFO: (_get_default_prinfo, _set_default_prinfo),
     c.SCTP_STATUS: (_get_status, None),

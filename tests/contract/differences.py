@@ -4,7 +4,6 @@
 """
 
 DIFFERENCES: dict[str, dict[str, str]] = {
-    "explicit-eor": {"kernel": "Linux has no SCTP_EXPLICIT_EOR; ENOPROTOOPT"},
     "fork": {"kernel": "a kernel socket may be used on both sides of a fork; userland's belongs to the parent"},
     "no-detach": {"kernel": "a kernel descriptor can be detached"},
     "detach": {"userland": "there is no descriptor that could live on without the stack; EOPNOTSUPP"},

@@ -267,7 +267,6 @@ def test_unread_data_is_no_reason_to_abort(make4):
     assert client.recv(10) == b""
 
 
-@pytest.mark.feature("explicit-eor")
 def test_explicit_end_of_record(make):
     client, server = make.pair()
     sctp(client, c.SCTP_EXPLICIT_EOR, True)
@@ -279,7 +278,6 @@ def test_explicit_end_of_record(make):
     assert data_from(server).data == b"four"
 
 
-@pytest.mark.feature("explicit-eor")
 def test_the_last_part_of_a_record_can_be_sent_again(make4):
     """Regression: a last part for which there was no room took the parts before it along."""
     client, server = make4.pair()
@@ -300,7 +298,6 @@ def test_the_last_part_of_a_record_can_be_sent_again(make4):
     assert data_from(server).data == b"one two"
 
 
-@pytest.mark.feature("explicit-eor")
 def test_parts_of_a_record_fit_into_the_send_buffer(make4):
     client, _ = make4.pair()
     sctp(client, c.SCTP_EXPLICIT_EOR, True)
@@ -311,7 +308,6 @@ def test_parts_of_a_record_fit_into_the_send_buffer(make4):
     assert caught.value.errno == errno.EMSGSIZE
 
 
-@pytest.mark.feature("explicit-eor")
 def test_records_to_several_peers_do_not_mix(make4):
     """Regression: parts were told apart by stream only where peers were given by address."""
     servers = [make4.listener(socket.SOCK_SEQPACKET) for _ in range(2)]

@@ -65,7 +65,7 @@ def test_the_page_has_no_other_rows():
 
 @pytest.mark.parametrize(("cls", "size"), SIZES.items(), ids=lambda value: getattr(value, "__name__", None))
 def test_sizes_are_linuxs(cls, size):
-    assert kernel_linux.size_of(cls) == size
+    assert kernel_linux.LAYOUT.size_of(cls) == size
 
 
 PACKABLE = [cls for cls in SIZES if cls not in (s.Status,)]
@@ -82,19 +82,19 @@ def test_what_is_packed_can_be_unpacked(cls):
         else:
             values[field.name] = i
     value = cls(**values)
-    packed = kernel_linux.pack(value)
+    packed = kernel_linux.LAYOUT.pack(value)
     assert len(packed) == SIZES[cls]
-    assert kernel_linux.unpack(cls, packed) == value
+    assert kernel_linux.LAYOUT.unpack(cls, packed) == value
 
 
 def test_identifiers_are_in_network_order_in_memory():
-    packed = kernel_linux.pack(s.SndInfo(ppid=11))
+    packed = kernel_linux.LAYOUT.pack(s.SndInfo(ppid=11))
     assert packed[4:8] == b"\0\0\0\x0b"
 
 
 def test_ipv6_addresses_are_packed():
-    packed = kernel_linux.pack(s.SetPrim(7, ("2001:db8::1", 99)))
-    assert kernel_linux.unpack(s.SetPrim, packed) == s.SetPrim(7, ("2001:db8::1", 99))
+    packed = kernel_linux.LAYOUT.pack(s.SetPrim(7, ("2001:db8::1", 99)))
+    assert kernel_linux.LAYOUT.unpack(s.SetPrim, packed) == s.SetPrim(7, ("2001:db8::1", 99))
     (family,) = struct.unpack_from("=H", packed, 4)
     assert family == 10
 
@@ -104,7 +104,7 @@ def test_ipv6_addresses_are_packed():
 )
 def test_numbers_that_do_not_fit_are_einval(value):
     with pytest.raises(OSError):
-        kernel_linux.pack(value)
+        kernel_linux.LAYOUT.pack(value)
 
 
 def test_socket_options_become_structures():
