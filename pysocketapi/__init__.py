@@ -1,5 +1,6 @@
 """RFC 6458 sockets for Python, over the kernel's SCTP or the userland stack, the same API for both."""
 
+from .connecting import create_connection, create_server
 from .message import Message
 from .options import SocketOptions
 from .sctpsocket import SctpSocket
@@ -10,6 +11,8 @@ __all__ = [
     "SctpSocket",
     "SocketOptions",
     "Transport",
+    "create_connection",
+    "create_server",
     "default_transport",
     "resolve_transport",
     "set_default_transport",

@@ -1,6 +1,6 @@
 """Numeric addresses: checking, families, IPv4-mapped IPv6, and name resolution for the blocking API.
 
-RFC 6458 section 8.1.15 (mapped addresses). Formats of sockaddr are in `backends/kernel_linux.py`.
+RFC 6458 section 8.1.15 (mapped addresses). Formats of sockaddr are in `backends/kernel_layout.py`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,14 @@ def resolve(host: str, family: int = 0) -> str:
         family = 0
     found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)
     return canonical(str(found[0][4][0]))
+
+
+def resolve_every(host: str) -> list[str]:
+    """Return all numeric addresses of a name, in the system's order; "" stays. Raises socket.gaierror."""
+    if not host or is_numeric(host):
+        return [canonical(host) if host else ""]
+    found = socket.getaddrinfo(host, None, 0, socket.SOCK_DGRAM)
+    return list(dict.fromkeys(canonical(str(row[4][0])) for row in found))
 
 
 def as_hosts(hosts: str | Sequence[str] | None) -> list[str]:

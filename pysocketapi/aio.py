@@ -17,7 +17,7 @@ from . import constants as c
 from .addresses import as_hosts, family_of
 from .aio_connection import NOTIFICATIONS, SctpConnection
 from .aio_endpoint import SctpEndpoint
-from .aio_names import resolve_all
+from .aio_names import resolve_all, resolve_every
 from .aio_waiting import readable, writable
 from .backends.contract import Channel
 from .backends.opening import open_channel
@@ -67,14 +67,38 @@ async def open_connection(
 ) -> SctpConnection:
     """Set up an association with a peer, which may have several addresses or names.
 
-    remote_udp_port: RFC 6951, 0 for plain SCTP; timeout in seconds. Raises ConnectionRefusedError, TimeoutError,
-    other OSError, ValueError.
+    A single name is tried at all its addresses, one after the other. remote_udp_port: RFC 6951, 0 for plain SCTP;
+    timeout in seconds, for each try. Raises ConnectionRefusedError, TimeoutError, other OSError, ValueError.
     """
     loop = asyncio.get_running_loop()
-    hosts = await resolve_all(loop, as_hosts(peers))
-    if not hosts:
+    names = as_hosts(peers)
+    if not names:
         raise ValueError("no peer address was given")
     own = await resolve_all(loop, as_hosts(local))
+    if len(names) > 1:
+        tries = [await resolve_all(loop, names)]
+    else:
+        tries = [[host] for host in await resolve_every(loop, names[0])]
+    first: OSError | None = None
+    for hosts in tries:
+        try:
+            return await _connect(loop, hosts, port, transport, own, local_port, options, remote_udp_port, timeout)
+        except OSError as error:
+            first = first or error
+    raise first or OSError(errno.EADDRNOTAVAIL, f"{names[0]} has no address")
+
+
+async def _connect(
+    loop: asyncio.AbstractEventLoop,
+    hosts: list[str],
+    port: int,
+    transport: Transport | str | None,
+    own: list[str],
+    local_port: int,
+    options: SocketOptions | None,
+    remote_udp_port: int | None,
+    timeout: float | None,
+) -> SctpConnection:
     channel = open_channel(transport, family_of(hosts + own), False, loop)
     try:
         _prepare(channel, options)
@@ -170,6 +194,17 @@ class SctpServer:
     def getsockname(self) -> tuple[str, int]:
         """Return (address, port)."""
         return self._channel.local_addresses()[0]
+
+    def is_serving(self) -> bool:
+        """Whether it still accepts associations."""
+        return not self._closed
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return its event loop."""
+        return self._loop
+
+    async def start_serving(self) -> None:
+        """Nothing to do: it accepts from the beginning, as asyncio's servers do by default."""
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed or this is cancelled."""

@@ -3,7 +3,7 @@
 Field names are the RFC's without its prefixes (``snd_sid`` is ``sid``). Payload protocol identifiers are in
 host order. Times keep the RFC's units: milliseconds for RTO, heartbeat, SACK delay, lifetimes; seconds for
 autoclose. An address is a ``(host, port)`` pair with a numeric host, or None for "any". How they look in memory
-is the backends' affair (`backends/kernel_linux.py`).
+is the backends' affair (`backends/kernel_layout.py`).
 """
 
 from __future__ import annotations
