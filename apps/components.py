@@ -5,6 +5,7 @@ No sockets, no terminal; time is a parameter, in seconds. The report's format is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,12 @@ from rserpool.wire.types import DecodeError
 
 PURGE = 30.0  # seconds without a report until a component is forgotten, at most
 PURGE_REPORTS = 10  # and as many of its report intervals
-FADE_REPORTS = 3  # a component without so many reports is probably dead
+FADE_REPORTS = 2.5  # a component without reports for so many of their intervals is probably dead
 LETTERS = {csp.REGISTRAR: "PR", csp.POOL_ELEMENT: "PE", csp.POOL_USER: "PU"}
 SORTS = ("group", "location", "uptime", "age", "associations", "load")
 
+MOST_SERVICES = 10_000  # pool elements whose service is remembered
+POOL = re.compile(r"\bin pool (.{1,32})$")  # our servers' statuses end so; RSPLIB's reports name no pools
 PPIDS = {0: "Data", 11: "ASAP", 12: "ENRP", 32: "FractGen", 33: "PingPong", 34: "CalcApp", 35: "Scripting"}
 PROTOCOLS = {132: "SCTP", 6: "TCP", 17: "UDP", 33: "DCCP", 136: "UDP-Lite"}
 
@@ -44,6 +47,12 @@ class Component:
     def interval(self) -> float:
         """Seconds between its reports."""
         return self.report.interval / 1e6
+
+    @property
+    def pool(self) -> str | None:
+        """The handle of a pool element's pool, if its status tells it."""
+        found = POOL.search(self.report.status) if self.group == csp.POOL_ELEMENT else None
+        return found[1] if found else None
 
     def age(self, now: float) -> float:
         """Seconds since its last report."""
@@ -77,6 +86,7 @@ class Monitor:
 
     purge: float = PURGE
     components: dict[int, Component] = field(default_factory=dict)
+    services: dict[int, str] = field(default_factory=dict)  # of pool elements, by what their users speak
     dropped: int = 0  # datagrams that were no reports
 
     def receive(self, data: bytes, now: float) -> None:
@@ -87,8 +97,11 @@ class Monitor:
             self.dropped += 1
             return
         if report.final:
-            self.components.pop(report.sender, None)
+            self._forget(report.sender)
             return
+        for a in report.associations:
+            if csp.group_of(a.receiver) == csp.POOL_ELEMENT and a.ppid and len(self.services) < MOST_SERVICES:
+                self.services[a.receiver] = PPIDS.get(a.ppid, f"${a.ppid:08x}")
         known = self.components.get(report.sender)
         if known is None:
             self.components[report.sender] = Component(report, now, now)
@@ -99,7 +112,11 @@ class Monitor:
         """Forget components that have not reported for long."""
         for number, component in list(self.components.items()):
             if component.age(now) > min(self.purge, PURGE_REPORTS * max(component.interval, 0.1)):
-                del self.components[number]
+                self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        self.components.pop(number, None)
+        self.services.pop(number, None)
 
     def selected(self, now: float, sort: str = "group", words: str = "") -> list[Component]:
         """The components that contain all ``words``, in the order ``sort``."""
@@ -129,14 +146,16 @@ def _measure(component: Component, sort: str) -> float:
     return -1.0 if report.workload is None else report.workload
 
 
-def as_json(components: Iterable[Component], now: float) -> list[dict[str, Any]]:
-    """What is known, for programs; times in seconds."""
+def as_json(components: Iterable[Component], now: float, monitor: Monitor) -> list[dict[str, Any]]:
+    """What is known, for programs; times in seconds. ``service``: what a pool element's users speak, if known."""
     return [
         {
             "id": c.name,
             "group": csp.GROUPS.get(c.group, str(c.group)),
             "location": c.report.location,
             "status": c.report.status,
+            "pool": c.pool,
+            "service": monitor.services.get(c.report.sender),
             "uptime": c.report.uptime / 1e6 + c.age(now),
             "age": round(c.age(now), 3),
             "interval": c.interval,

@@ -38,6 +38,7 @@ from .components import (
     protocol_name,
     uptime_text,
 )
+from .csp_reports import open_socket, receive
 from .csp_web import serve_page
 from .options import Group, Option, Program, Values, fail
 from .runtime import full_screen
@@ -166,43 +167,16 @@ def table(monitor: Monitor, values: Values, now: float) -> RenderableType:
     return Lines(head, Text(), grid, *(Text(line, "dim") for line in foot))
 
 
-class _Receiver(asyncio.DatagramProtocol):
-    def __init__(self, monitor: Monitor) -> None:
-        self._monitor = monitor
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._monitor.receive(data, time.monotonic())
-
-
-def open_socket(values: Values) -> socket.socket:
-    """The socket for reports; IPv6 and IPv4 in one where the host has both. Raises OSError."""
+def places(values: Values) -> list[tuple[str, int]]:
+    """Where to listen for reports: the first that can be had."""
     given = values.localaddress
-    choices = [(given.addresses[0], given.port or PORT)] if given else [("::", PORT), ("0.0.0.0", PORT)]
-    failure: OSError | None = None
-    for host, port in choices:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            listener = socket.socket(family, socket.SOCK_DGRAM)
-        except OSError as error:
-            failure = error
-            continue
-        try:
-            if family == socket.AF_INET6 and host == "::":
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            listener.bind((host, port))
-            listener.setblocking(False)
-            return listener
-        except OSError as error:
-            listener.close()
-            failure = error
-    raise failure or OSError("no socket for reports")
+    return [(given.addresses[0], given.port or PORT)] if given else [("::", PORT), ("0.0.0.0", PORT)]
 
 
 async def watch(values: Values, listener: socket.socket) -> int:
     """Receive and show until cancelled, or once."""
     monitor = Monitor(values.purgeinterval)
-    loop = asyncio.get_running_loop()
-    receiver, _ = await loop.create_datagram_endpoint(lambda: _Receiver(monitor), sock=listener)
+    receiver = await receive(monitor, listener)
     console = Console(highlight=False)
     page = None
     try:
@@ -233,7 +207,7 @@ async def _write(monitor: Monitor, values: Values) -> None:
         now = time.monotonic()
         monitor.forget_silent(now)
         if values.json:
-            components = as_json(monitor.selected(now, values.sort, values.filter or ""), now)
+            components = as_json(monitor.selected(now, values.sort, values.filter or ""), now, monitor)
             print(json.dumps({"time": time.time(), "components": components}), flush=True)
         else:
             print("\n".join(plain_lines(monitor, values, now)) + "\n", flush=True)
@@ -247,7 +221,7 @@ def main(words: Sequence[str]) -> int:
     if isinstance(values, int):
         return values
     try:
-        listener = open_socket(values)
+        listener = open_socket(places(values))
     except OSError as error:
         return fail(PROGRAM, f"cannot listen for reports: {error.strerror or error}",
                     "Another cspmonitor may run; -localaddress=ADDRESS:PORT chooses another place.")  # fmt: skip

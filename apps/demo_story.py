@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-STARTING, READY, IN_USE, KILLED, ENDED = "starting", "ready", "in use", "killed", "ended"
+OFF, STARTING, READY, IN_USE, KILLED, ENDED = "not started", "starting", "ready", "in use", "killed", "ended"
+ALIVE = (STARTING, READY, IN_USE)
 
 _REGISTRAR = re.compile(r"Server ID:\s+\$([0-9a-f]{8})")
 _SERVER = re.compile(r"\s+Identifier\s+= \$([0-9a-f]{8})")
@@ -29,6 +30,9 @@ class Actor:
     state: str = STARTING
     replies: int = 0
     last: str = ""  # what it printed last
+    leaving: bool = False  # it has been told to end
+    completed: bool = False  # it has done what it had to do, and ended by itself
+    pool: str = ""
 
 
 @dataclass(slots=True)
@@ -67,12 +71,18 @@ class Story:
     gaps: int = 0
     _again_from: int = 0  # the first of the messages that the latest failover sends again
     switches: list[Switch] = field(default_factory=list)
+    killed_registrars: list[str] = field(default_factory=list)
     current: str = ""  # the server in use
 
+    def expect(self, name: str, role: str, pool: str = "") -> None:
+        """A program belongs to the story, but has not been started yet."""
+        self.actors[name] = Actor(name, role, state=OFF, pool=pool)
+
     def add(self, name: str, role: str, pid: int, time: float) -> None:
-        """A program has been started."""
-        self.actors[name] = Actor(name, role, pid)
-        self.tell(time, name, f"started, process {pid}", "start")
+        """A program has been started (process 0: it runs in this one), perhaps once more."""
+        before = self.actors.get(name) or Actor(name, role)
+        self.actors[name] = Actor(name, role, pid, replies=before.replies, pool=before.pool)
+        self.tell(time, name, f"started, process {pid}" if pid else "started", "start")
 
     def line(self, time: float, name: str, text: str) -> None:
         """A program has printed a line."""
@@ -89,7 +99,9 @@ class Story:
         """A program has been killed."""
         actor = self.actors[name]
         actor.state = KILLED
-        if actor.role != "server" or not self.replies:
+        if actor.role == "registrar":
+            self.killed_registrars.append(name)
+        if actor.role != "server" or name != self.current:
             self.tell(time, name, "killed (SIGKILL)", "kill")
             return
         self.switches.append(Switch(time, name, self.last_reply))
@@ -98,14 +110,30 @@ class Story:
     def ended(self, time: float, name: str, status: int) -> None:
         """A program has ended."""
         actor = self.actors[name]
-        if actor.state != KILLED:
-            actor.state = ENDED
-            if status:
-                self.tell(time, name, f"ended with status {status}: {actor.last}", "error")
+        if actor.state == KILLED:
+            return
+        actor.state = ENDED
+        if status:
+            self.tell(time, name, f"ended with status {status}: {actor.last}", "error")
+        elif actor.leaving:
+            self.tell(time, name, "has ended")
+        else:
+            actor.completed = True
+            self.tell(time, name, "has done its work")
+
+    def of_role(self, role: str) -> list[Actor]:
+        """The programs of a role, in order of their start."""
+        return [a for a in self.actors.values() if a.role == role]
 
     def servers(self) -> list[Actor]:
         """The servers, in order of their start."""
-        return [a for a in self.actors.values() if a.role == "server"]
+        return self.of_role("server")
+
+    @property
+    def failure(self) -> str:
+        """Words about a program that ended though it should not have; "" if there is none."""
+        ends = (e for e in self.events if e.kind == "error" and "ended with status" in e.text)
+        return next((f"{e.actor} {e.text}" for e in ends), "")
 
     @property
     def lost(self) -> int:
@@ -187,6 +215,8 @@ def summary(story: Story) -> list[str]:
             lines.append(
                 f"{switch.next_server} went on with reply {switch.next_reply}: failover in {switch.seconds:.2f} s."
             )
+    if not story.sent:
+        return lines
     lost = "none lost" if story.lost == 0 else f"{story.lost} lost"
     again = f", {story.again} sent twice" if story.again else ""
     gaps = "no reply missing" if story.gaps == 0 else f"{story.gaps} gaps in the replies"
@@ -195,6 +225,5 @@ def summary(story: Story) -> list[str]:
 
 
 def succeeded(story: Story) -> bool:
-    """Whether the demo showed what it is to show."""
-    moved = [s for s in story.switches if s.seconds is not None]
-    return bool(moved) and len(moved) == len(story.switches) and story.lost == 0 and story.gaps == 0
+    """Whether all sessions went on, and nothing was lost."""
+    return all(s.seconds is not None for s in story.switches) and story.lost == 0 and story.gaps == 0

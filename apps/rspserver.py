@@ -135,10 +135,13 @@ async def serve(service: Service, values: Values, out: Output) -> int:
     """Register and serve until cancelled."""
     limit = getattr(values, service.limit) if service.limit else None
     tasks: set[asyncio.Task[None]] = set()
-    async with Library(settings_of(values, values.identifier or 0)) as library:
+    settings = settings_of(values, values.identifier or 0)
+    settings.csp_element = True
+    pool = values.poolhandle or service.pool
+    async with Library(settings) as library:
         element = PoolElement(
             library,
-            values.poolhandle or service.pool,
+            pool,
             policy=values.policy,
             identifier=values.identifier or 0,
             addresses=values.local.addresses if values.local else (),
@@ -153,7 +156,7 @@ async def serve(service: Service, values: Values, out: Output) -> int:
                 out.line()
 
             def busy() -> None:
-                library.set_status(f"{len(tasks)} Session{'' if len(tasks) == 1 else 's'}")
+                library.set_status(f"{len(tasks)} Session{'' if len(tasks) == 1 else 's'} in pool {pool}")
                 if limit is not None:
                     element.set_load(min(1.0, len(tasks) / limit))
 

@@ -46,6 +46,7 @@ class Settings:
     csp_server: tuple[str, int] | None = None
     csp_interval: float = 0.0  # 0: no reports
     csp_identifier: int = 0  # 0: random, or that of the pool element
+    csp_element: bool = False  # report as a pool element, also before it has registered
     transport: Transport | str | None = None
     tls: Tls | None = None  # only registrars that are proven by it; `rserpool.security.contexts.load`
 

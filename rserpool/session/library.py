@@ -92,7 +92,7 @@ class Library:
             sender = csp.component(csp.POOL_ELEMENT, identifier)
             where = location(element.port)
         else:
-            group = csp.POOL_ELEMENT if settings.csp_identifier else csp.POOL_USER
+            group = csp.POOL_ELEMENT if settings.csp_element else csp.POOL_USER
             sender, where = csp.component(group, self._object), location()
         workload = None
         if element is not None and "load" in policies.LAYOUTS.get(element.policy.type, ("", ()))[1]:
@@ -113,7 +113,10 @@ class Library:
         if self._status is not None:
             return self._status
         count = len(self.sessions) + sum(len(element.sessions) for element in self.elements)
-        return f"{count} Session{'' if count == 1 else 's'}"
+        words = f"{count} Session{'' if count == 1 else 's'}"
+        # Reports have no field for the pool, but monitors show who is in which one.
+        pool = self.elements[0].handle if self.elements else b""
+        return f"{words} in pool {pool.decode(errors='replace')}" if pool else words
 
     def _associations(self, now: float) -> list[csp.Association]:
         found = []

@@ -5,12 +5,11 @@ import random
 import signal
 from contextlib import ExitStack
 
-import pytest
 from rserpool_apps import fractal_files, fractal_picture
 
 from rserpool.services import fractal_images
 
-from .helpers import wait_until
+from .helpers import lacking, wait_until
 from .pictures import PLACE, TRANSPORT, Pool, pictures
 from .programs import ours, running
 
@@ -54,7 +53,7 @@ def test_servers_that_leave_after_some_packets_and_a_saved_sequence(tmp_path):
 def test_a_signal_closes_the_window_in_the_middle_of_an_image(tmp_path):
     """Without a window: test_signals."""
     if importlib.util.find_spec("PySide6") is None:
-        pytest.skip("PySide6 is missing")
+        lacking("PySide6 is missing (extra gui)")
     (tmp_path / "place.fgp").write_text(PLACE.format(iterations=100_000))
     options = ("-threads=4", f"-file={tmp_path}/place.fgp", "-display=window", "-loglevel=3")
     with ExitStack() as stack:

@@ -544,6 +544,32 @@ async def test_status_reports():
 
 
 @run
+async def test_status_reports_of_users_and_elements_with_an_identifier_of_their_own():
+    t = Transport("userland", udp_port=0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as monitor:
+        monitor.bind(("127.0.0.1", 0))
+        monitor.setblocking(False)
+        loop = asyncio.get_running_loop()
+        reporting = {"csp_server": monitor.getsockname(), "csp_interval": 0.05, "csp_identifier": 7}
+
+        async def told(condition):
+            while not condition(report := csp.decode(await loop.sock_recv(monitor, 4096))):
+                pass
+            return report
+
+        async with registrar(t) as shell:
+            async with Library(settings_for(t, shell, **reporting)):
+                report = await told(lambda r: not r.final)
+                assert report.sender == csp.component(csp.POOL_USER, 7)
+            await told(lambda r: r.final)
+            async with Library(settings_for(t, shell, **reporting, csp_element=True)) as library:
+                assert (await told(lambda r: True)).sender == csp.component(csp.POOL_ELEMENT, 7)
+                async with serving(library, "P", echo, identifier=5):
+                    report = await told(lambda r: r.status == "0 Sessions in pool P")
+                    assert report.sender == csp.component(csp.POOL_ELEMENT, 7)
+
+
+@run
 async def test_others_hear_of_no_loopback_address():
     t = Transport("userland", udp_port=0)
     async with registrar(t) as shell, Library(settings_for(t, shell)) as library:

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from rserpool_apps import scenario
 
 from .helpers import ROOT, free_udp_ports
 from .programs import ours, running
@@ -210,17 +211,24 @@ def test_the_demo_draws_an_image_though_a_server_and_a_registrar_are_killed(opti
         assert demo.matches(r"server \w +killed \(SIGKILL\)")
         assert demo.matches(r"registrar \w +killed \(SIGKILL\)")
         assert demo.matches(r"goes on at server \w after \d+\.\d\d s")
-        assert demo.matches(r"The image of 640 x 320 points is complete")
+        assert demo.matches(r"The image of 480 x 240 points is complete")
     assert image.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("options", [["-private"], ["-private", "-kills=2"], ["-no-multicast"], []])
-def test_the_demo_shows_a_failover(options):
-    with running(ours("rspdemo", "-plain", "-scenario=pingpong", *options)) as demo:
+@pytest.mark.parametrize(
+    ("kills", "options"), [(1, ["-private"]), (2, ["-private"]), (1, ["-no-multicast"]), (1, [])]
+)
+def test_the_demo_shows_a_failover(kills, options, tmp_path):
+    mine = tmp_path / "mine.toml"
+    text = scenario.source("pingpong")
+    first, again, last = text.partition('    { kill = "server in use" },\n')
+    mine.write_text(first + again + last.partition("    { wait = \"answers\" },\n")[0] + again + last
+                    if kills == 2 else text)  # fmt: skip
+    with running(ours("rspdemo", "-plain", str(mine), *options)) as demo:
         status = demo.popen.wait(40)
         demo.expect("What happened", 1)
         assert status == 0, demo.output
-        assert demo.matches(r"server \w +killed \(SIGKILL\)")
+        assert len(demo.matches(r"server \w +killed \(SIGKILL\) after reply")) == kills
         assert demo.matches(r"goes on at server \w after \d+\.\d\d s, with reply 11")
         assert demo.matches(r"none lost, no reply missing")
 

@@ -66,7 +66,7 @@ def test_components_fade_and_are_forgotten():
     monitor.receive(csp.encode(report()), 10.0)
     monitor.receive(b"nonsense", 10.0)
     (component,) = monitor.selected(10.0)
-    assert (component.fading(11.4), component.fading(11.6)) == (False, True)
+    assert (component.fading(11.2), component.fading(11.3)) == (False, True)
     monitor.forget_silent(14.9)
     assert len(monitor.components) == 1
     monitor.forget_silent(15.1)
@@ -102,7 +102,7 @@ def test_json_and_texts():
     monitor.receive(
         csp.encode(report(csp.POOL_USER, 0x123456789ABCDE, workload=1.0, associations=[far, near])), 1.0
     )
-    (shown,) = json.loads(json.dumps(as_json(monitor.selected(2.0), 2.0)))
+    (shown,) = json.loads(json.dumps(as_json(monitor.selected(2.0), 2.0, monitor)))
     assert (shown["id"], shown["group"], shown["uptime"], shown["workload"]) == (
         "$123456789abcde",
         "pool user",
@@ -141,33 +141,114 @@ def test_the_table_fits_into_a_terminal(words):
     assert "✖ 8.0s" in "\n".join(lines)
 
 
+def test_the_pool_is_told_by_our_servers_status_the_service_by_what_users_speak():
+    monitor = Monitor()
+    monitor.receive(csp.encode(report(identifier=1, status="1 Session in pool Grüße")), 1.0)
+    monitor.receive(csp.encode(report(identifier=2)), 1.0)
+    session = csp.Association(csp.component(csp.POOL_ELEMENT, 2), 5, 132, 32)
+    monitor.receive(csp.encode(report(csp.POOL_USER, 7, status="x in pool y", associations=[session])), 1.0)
+    shown = {c["id"]: (c["pool"], c["service"]) for c in as_json(monitor.selected(1.0), 1.0, monitor)}
+    assert shown == {
+        "$00000001": ("Grüße", None),
+        "$00000002": (None, "FractGen"),
+        "$00000000000007": (None, None),
+    }
+    monitor.receive(csp.encode(report(identifier=2, final=True)), 1.1)
+    assert not monitor.services
+
+
+class Buttons:
+    """What the page controls, in tests."""
+
+    def __init__(self):
+        self.done = []
+
+    def state(self):
+        return {"title": "T", "members": [], "events": []}
+
+    def act(self, action, name):
+        self.done.append((action, name))
+        return "" if name == "server" else "There is no such component."
+
+
+class Site:
+    """A page that is served while the block lasts, and how to ask it."""
+
+    def __init__(self, monitor, controls=None):
+        self.monitor, self.controls = monitor, controls
+
+    async def __aenter__(self):
+        self.page = await serve_page(self.monitor, 0, self.controls)
+        self.origin = self.page.url.rstrip("/")
+        return self
+
+    async def __aexit__(self, *_):
+        await self.page.close()
+
+    def _fetch(self, path, data, headers):
+        request = urllib.request.Request(self.origin + path, data, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.readline() if path == "/events" else answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    async def ask(self, path, data=None, **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await asyncio.to_thread(self._fetch, path, data, named)
+
+
+def token_of(page):
+    return re.search(rb'name="token" content="([^"]*)"', page)[1].decode()
+
+
 def test_the_page_is_served_to_this_host_only():
     async def run():
         monitor = Monitor()
-        loop = asyncio.get_running_loop()
-        page = await serve_page(monitor, 0)
-        monitor.receive(csp.encode(report()), loop.time())
+        monitor.receive(csp.encode(report()), asyncio.get_running_loop().time())
+        async with Site(monitor) as site:
+            document = await site.ask("/")
+            assert document == page_bytes(token_of(document))
+            assert json.loads(await site.ask("/components"))[0]["id"] == "$00001234"
+            event = await site.ask("/events")
+            assert json.loads(event.removeprefix(b"data: "))["components"][0]["id"] == "$00001234"
+            assert await site.ask("/", Host="evil.example:80") == 403
+            assert await site.ask("/", Host="localhost.evil.example:80") == 403
+            assert await site.ask("/nothing") == 404
+            assert await site.ask("/", b"x") == 405
 
-        def fetch(path, **headers):
-            request = urllib.request.Request(page.url.rstrip("/") + path, headers=headers)
-            try:
-                with urllib.request.urlopen(request, timeout=5) as answer:
-                    if path == "/events":
-                        return answer.readline()
-                    return answer.read()
-            except urllib.error.HTTPError as error:
-                with error:
-                    return error.code
+    asyncio.run(run())
 
-        try:
-            get = lambda *a, **k: asyncio.to_thread(fetch, *a, **k)  # noqa: E731
-            assert await get("/") == page_bytes()
-            assert json.loads(await get("/components"))[0]["id"] == "$00001234"
-            event = await get("/events")
-            assert event.startswith(b"data: [{")
-            assert await get("/", Host="evil.example:80") == 403
-            assert await get("/nothing") == 404
-        finally:
-            await page.close()
+
+def test_only_the_page_itself_may_control():
+    async def run():
+        controls = Buttons()
+        async with Site(Monitor(), controls) as site:
+            token = token_of(await site.ask("/"))
+            assert len(token) >= 32
+            wish = json.dumps({"action": "kill", "name": "server"}).encode()
+            good = {"Origin": site.origin, "X_Token": token}
+            for wrong in (
+                {"X_Token": token},
+                {"Origin": site.origin},
+                {**good, "Origin": "http://evil.example"},
+                {**good, "X_Token": "guessed"},
+                {**good, "X_Token": ""},
+                {**good, "Host": "evil.example:1"},
+            ):
+                assert await site.ask("/act", wish, **wrong) == 403
+            assert await site.ask("/act", None, **good) == 405
+            for body in b"", b"[]", b"{", b'{"action": "kill"}', b"[" * 1000:
+                assert await site.ask("/act", body, **good) == 400
+            assert await site.ask("/act", b" " * 2000, **good) == 413
+            assert controls.done == []
+            assert await site.ask("/act", wish, **good) == b"done\n"
+            assert await site.ask("/act", wish.replace(b"server", b"nobody"), **good) == 409
+            assert controls.done == [("kill", "server"), ("kill", "nobody")]
+        async with Site(Monitor()) as site:
+            good = {"Origin": site.origin, "X_Token": token_of(await site.ask("/"))}
+            assert await site.ask("/act", wish, **good) == 409, "a monitor controls nothing"
+            assert await site.ask("/", Host="127.0.0.1:1") != 403
 
     asyncio.run(run())

@@ -1,0 +1,148 @@
+"""A program in a terminal of a given size: a pseudo-terminal, whose screen an emulator (pyte) draws."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import pyte
+import pytest
+
+from .helpers import ROOT
+
+OTHER, USUAL = b"\x1b[?1049h", b"\x1b[?1049l"  # switch to the other screen, and back
+HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"  # the cursor
+
+
+class Screen(pyte.Screen):
+    """A screen that counts how often it scrolled."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        super().__init__(columns, rows)
+        self.scrolled = 0
+
+    def index(self) -> None:
+        """The cursor goes down."""
+        if self.cursor.y == self.lines - 1:
+            self.scrolled += 1
+        super().index()
+
+    @property
+    def text(self) -> str:
+        """What is to be seen."""
+        return "\n".join(line.rstrip() for line in self.display).rstrip()
+
+
+class Terminal:
+    """A program's terminal. ``other`` is the screen that full-screen programs take, ``usual`` the one before."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], master: int, slave: int, columns: int, rows: int) -> None:
+        self.popen = popen
+        self.written = b""
+        self.other, self.usual = Screen(columns, rows), Screen(columns, rows)
+        self._streams = {True: pyte.ByteStream(self.other), False: pyte.ByteStream(self.usual)}
+        self._on_other = False
+        self._master, self._slave = master, slave
+        self._before = termios.tcgetattr(slave)
+        self._lock = threading.Lock()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        rest = b""
+        while data := self._some():
+            with self._lock:
+                self.written += data
+                rest += data
+                while (place := rest.find(b"\n")) >= 0 or len(rest) > 8192:
+                    cut = place + 1 if place >= 0 else len(rest)
+                    self._feed(rest[:cut])
+                    rest = rest[cut:]
+                if b"\x1b" not in rest[-16:]:
+                    self._feed(rest)
+                    rest = b""
+        self._feed(rest)
+
+    def _some(self) -> bytes:
+        try:
+            return os.read(self._master, 65536)
+        except OSError:
+            return b""
+
+    def _feed(self, data: bytes) -> None:
+        """Feed the screen that is shown; the emulator itself knows one screen only."""
+        while data:
+            switch = USUAL if self._on_other else OTHER
+            before, found, data = data.partition(switch)
+            self._streams[self._on_other].feed(before)
+            if found:
+                self._on_other = not self._on_other
+
+    def press(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._master, keys.encode())
+
+    def shows(self, words: str, seconds: float = 20) -> None:
+        """Wait until words are to be seen on the screen that is shown."""
+        end = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                seen = (self.other if self._on_other else self.usual).text
+            if words in seen:
+                return
+            if time.monotonic() > end:
+                pytest.fail(f"{words!r} is not to be seen after {seconds} s, but:\n{seen}", pytrace=False)
+            time.sleep(0.02)
+
+    def end(self, seconds: float) -> int:
+        """Wait for the program's end; return its exit status."""
+        try:
+            status = self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still runs after {seconds} s:\n{self.other.text}\n{self.usual.text}", pytrace=False)
+        self.restored = termios.tcgetattr(self._slave) == self._before
+        os.close(self._slave)
+        self._slave = -1
+        self._reader.join(10)
+        return status
+
+    def close(self) -> None:
+        """Close both ends."""
+        for end in self._slave, self._master:
+            if end >= 0:
+                with suppress(OSError):
+                    os.close(end)
+
+
+@contextmanager
+def terminal(command: Sequence[str], columns: int, rows: int, **environment: str) -> Iterator[Terminal]:
+    """Run a program in a terminal while the block lasts."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    usual = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "RSERPOOL_TRANSPORT": ""}
+    without = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")}
+    popen = subprocess.Popen(
+        list(command), stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env={**without, **usual, **environment},
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    one = Terminal(popen, master, slave, columns, rows)
+    try:
+        yield one
+    finally:
+        for number in signal.SIGTERM, signal.SIGKILL:
+            if popen.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(popen.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    popen.wait(5)
+        one.close()
