@@ -66,7 +66,8 @@ class Once:
         self.counts: Counter[str] = Counter()
         self._udp_ports = udp_ports
         self._several = files > 1
-        self._seen: dict[bytes, list[int]] = {}  # packet -> how often it was passed, how often each file has it
+        # A packet's hash -> how often it was passed, how often each file has it. Hashes of 64 bits do not collide.
+        self._seen: dict[int, list[int]] = {}
         self._files = files
 
     def datagrams(self, frame: Frame, file: int = 0) -> Iterator[Datagram]:
@@ -75,7 +76,7 @@ class Once:
         if found is None:
             return
         if self._several:
-            seen = self._seen.setdefault(found.data, [0] * (self._files + 1))
+            seen = self._seen.setdefault(hash(found.data), [0] * (self._files + 1))
             seen[file + 1] += 1
             if seen[file + 1] <= seen[0]:
                 self.counts["packets that another file has, too"] += 1
@@ -145,6 +146,10 @@ async def follow(sources: Sequence[Source], once: Once) -> AsyncIterator[Datagra
                     ended.append(source)
             else:
                 data = source.file.read(PIECE)
+                if not data and os.fstat(source.file.fileno()).st_size < source.file.tell():
+                    # The program was started again, and so was its file.
+                    source.file.seek(0)
+                    source.reader = Reader()
             found += [(frame.time, number, frame) for frame in source.take(data)]
             if source.problem or source.reader.damage:
                 source.finish()

@@ -20,6 +20,7 @@ from .explain import Explanation
 
 End = tuple[str, int, int]  # IP address, UDP port (0: none), SCTP port
 MAX_PARTS = 4096  # fragments per direction that wait for others
+MAX_OUTSTANDING = 65536  # TSNs per direction that no SACK has covered
 _DATA = Struct(">LHHL")
 _U32 = Struct(">L")
 _HALF = 1 << 31
@@ -250,6 +251,8 @@ class Tracker:
             yield Note(LOSS, association, side, again)
             return
         flow.sent[tsn] = time
+        if len(flow.sent) > MAX_OUTSTANDING:  # a capture without the other direction
+            del flow.sent[next(iter(flow.sent))]
         message = _whole(flow, tsn, flags, value)
         if message is not None:
             flow.messages += 1
@@ -265,9 +268,15 @@ class Tracker:
             return
         flow.acknowledged = top
         newest: float | None = None
-        for tsn in [t for t in flow.sent if (top - t) & 0xFFFFFFFF < _HALF]:
-            sent = flow.sent.pop(tsn)
+        acknowledged = []
+        # They are about in the order of TSNs; what is left behind goes with a later SACK.
+        for tsn, sent in flow.sent.items():
+            if (top - tsn) & 0xFFFFFFFF >= _HALF:
+                break
+            acknowledged.append(tsn)
             newest = sent if sent is not None and (newest is None or sent > newest) else newest
+        for tsn in acknowledged:
+            del flow.sent[tsn]
         if newest is not None:
             flow.round_trips.append(time - newest)
 

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from rserpool_apps import pages
 from rserpool_apps.start import PROGRAMS
 
 from pysctplib.trace.pcapng import Writer
@@ -143,6 +144,10 @@ def ppids(path):
 
 
 def test_every_program_that_speaks_sctp_writes_its_packets(tmp_path):
+    def written(name):
+        path = tmp_path / f"{name}.pcapng"
+        return ppids(path) if path.exists() else set()
+
     services = {"echo": {0}, "pingpong": {33}, "calcapp": {34}, "fractal": {32}, "scripting": {35}}
     work = tmp_path / "work"
     work.mkdir()
@@ -167,26 +172,34 @@ def test_every_program_that_speaks_sctp_writes_its_packets(tmp_path):
         ]  # fmt: skip
         for user in users:
             assert user.popen.wait(40) == 0, user.output
-        dump = place.start("hsdump", f"127.0.0.1:9901/{place.udp}", "-udp-port=0")
-        assert dump.popen.wait(20) == 0, dump.output
+        tools = [
+            place.start("hsdump", f"127.0.0.1:9901/{place.udp}", "-udp-port=0"),
+            place.other("hrestest", "-poolhandle=EchoPool", "-maxruns=1"),
+            place.other("attacker", "-type=handleresolution", "-count=1"),
+        ]
+        registrator = place.other("testregistrator", "-poolelements=2")
+        wait_until(lambda: 11 in written("testregistrator"), 20)
+        assert registrator.end() == 0
+        for tool in tools:
+            assert tool.popen.wait(20) == 0, tool.output
         for server in servers:
             assert server.end() == 0
     expected = {"rspregistrar": {11, 12}, "hsdump": {12}, **{name: {11} | own for name, own in services.items()},
-                "rspterminal": {0, 11}, "pingpongclient": {11, 33}, "calcappclient": {11, 34},
+                "hrestest": {11}, "attacker": {11}, "testregistrator": {11}, "rspterminal": {0, 11},
+                "pingpongclient": {11, 33}, "calcappclient": {11, 34},
                 "fractalpooluser": {11, 32}, "scriptingclient": {11, 35}}  # fmt: skip
     assert {path.stem for path in tmp_path.glob("*.pcapng")} == set(expected)
-    assert {name: ppids(tmp_path / f"{name}.pcapng") for name in expected} == expected
+    assert {name: written(name) for name in expected} == expected
+    with_option = {p.name for p in pages.programs() if any(o.name == "pcap" for o in p.options())}
+    assert with_option == set(expected) - set(services) | {"rspserver"}
     # All of them together: who is who, and no packet twice.
     told = events(tmp_path, "-only=asap,enrp,service")
     assert Counter(e["message"] for e in told)["ASAP_REGISTRATION"] >= 5
     assert Counter(e["message"] for e in told if e["protocol"] == "PingPong") == {"Ping": 2, "Pong": 2}
-    assert {e["sender"].split(" at ")[0].split(" $")[0] for e in told} == {
-        "registrar",
-        "pool element",
-        "pool user",
-    }
-    # Sessions are joined with the questions of their users: no user but rspterminal, pingpongclient, ...
-    assert len({e["from"] for e in told if e["from"].startswith("PU")}) == 5
+    senders = {re.split(r" at | \$", e["sender"])[0] for e in told}
+    assert senders == {"registrar", "pool element", "pool user"}
+    # Sessions are joined with the questions of their users: there are no pool users but these.
+    assert len({e["from"] for e in told if e["from"].startswith("PU")}) == len([*users, "hrestest", "attacker"])
 
 
 def package(directory):

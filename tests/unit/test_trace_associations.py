@@ -159,6 +159,17 @@ def test_fragments_that_never_end_are_bounded():
     assert len(flow.parts) == sctp.MAX_PARTS and flow.incomplete == 10
 
 
+def test_a_capture_of_one_direction_is_bounded(monkeypatch):
+    monkeypatch.setattr(sctp, "MAX_OUTSTANDING", 8)
+    wire = Wire()
+    flow = wire.set_up().flows[0]
+    for tsn in range(100, 120):
+        wire.send(True, data(tsn))
+    assert list(flow.sent) == list(range(112, 120)) and flow.messages == 20
+    wire.send(False, chunks.Sack(118, 1500))
+    assert list(flow.sent) == [119] and flow.round_trips == [2.0]
+
+
 def test_malformed_packets_are_noted_and_counted():
     wire = Wire()
     wire.set_up()

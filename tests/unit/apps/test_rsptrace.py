@@ -1,5 +1,6 @@
 """rsptrace on captures of the real programs: who is who, what happened, pictures, filters; bad files."""
 
+import asyncio
 import json
 import re
 import struct
@@ -287,6 +288,43 @@ def test_wrong_command_lines(run, words, error):
             open_interface("nosuchif0")
         return
     assert error in run(*words, status=1).err
+
+
+def test_following_files_that_begin_again(tmp_path, monkeypatch):
+    """A program that is started again writes its file anew; of several files each packet is told once."""
+    from rserpool_apps import trace_input
+
+    monkeypatch.setattr(trace_input, "POLL", 0)
+    one, other = ("10.0.0.1", 9899), ("10.0.0.2", 9899)
+
+    def packets(*tsns):
+        return [packet.pack(1, 2, 3, [chunks.encode(chunks.Data(3, tsn, 0, 0, 0, b"x"))]) for tsn in tsns]
+
+    def write(name, datas, append=False):
+        writer = Writer(tmp_path / name, append)
+        for data in datas:
+            writer.add(1.0, one, other, data)
+        writer.close()
+
+    write("a", packets(1, 2, 3))
+    write("b", packets(1))
+    sources = trace_input.open_sources([str(tmp_path / "a"), str(tmp_path / "b")], follow=True)
+    found = []
+
+    async def work():
+        async for datagram in trace_input.follow(sources, Once((9899,), 2)):
+            found.append(datagram.data)
+            if len(found) == 3:
+                write("b", packets(4), append=True)
+            elif len(found) == 4:
+                write("a", packets(5))  # shorter than it was
+            elif len(found) == 5:
+                return
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+    assert found == packets(1, 2, 3, 4, 5)
+    for source in sources:
+        source.file.close()
 
 
 SMALL = [path.read_bytes()[:size] for path, size in (
