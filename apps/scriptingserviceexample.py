@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from rserpool.services.scripting_work import Refused, unpack
+
 from .options import Argument, Program, Values, command_line, fail
 
 ENVIRONMENT_SIZE = 30_000_000  # bytes
 RANDOM_SIZE = 2500
+LARGEST = 1 << 30  # bytes of the results
 LEAVING = 1.7  # seconds that scriptingclient gets to end after a signal
 
 PROGRAM = Program(
@@ -107,6 +110,11 @@ def run_client(command: Sequence[str]) -> int:
             raise
 
 
+def step(text: str) -> None:
+    """Tell what is done now."""
+    print(f"   + {text}", flush=True)
+
+
 def example(values: Values, options: Sequence[str]) -> int:
     """Do it all; return the exit status. ExampleError, OSError."""
     identifier = values.identifier
@@ -115,35 +123,44 @@ def example(values: Values, options: Sequence[str]) -> int:
     if directory.exists():
         raise ExampleError(f"{directory} exists: choose another identifier")
     signing = bool(values.keyring and values.key)
+    print("Preparing input ...", flush=True)
     try:
-        print(f'Preparing input ...\n   + Writing input and "ssrun" into "{directory}"', flush=True)
+        step(f'Creating directory "./{directory}"')
+        step('Writing input files "my-input.data" and "my-input.random" ...')
+        step('Writing runscript "ssrun" ...')
+        step(f'Archiving "ssrun" and "my-input.data" into "{package}" ...')
         make_package(directory, identifier, package)
-        print(f'   + Archived as "{package}"', flush=True)
         if values.environment and not Path(values.environment).exists():
-            print(f'   + Creating environment file "{values.environment}" ...', flush=True)
+            step(f'Creating environment file "{values.environment}" ...')
             Path(values.environment).write_bytes(os.urandom(ENVIRONMENT_SIZE))
             if signing:
                 sign(Path(values.environment), values.keyring, values.key)
         if signing:
-            print(f"   + Signing with key {values.key} ...", flush=True)
+            step(f"Signing with key {values.key} ...")
             sign(package, values.keyring, values.key)
         else:
-            print("   + NOTE: Skipping signature!", flush=True)
+            step("NOTE: Skipping signature!")
         print("Distributing and processing ...", flush=True)
+        step(f'Input file is "{package}"')
+        step(f'Output will be written into "{results}"')
+        step("Calling scriptingclient ...\n")
         command = [sys.executable, "-m", "rserpool_apps", "scriptingclient", f"-input={package}",
                    f"-output={results}", f"-environment={values.environment or ''}",
                    f"-runid=Example ID={identifier}", *options]  # fmt: skip
         status = run_client(command)
         if status != 0:
             raise ExampleError(f"scriptingclient ended with status {status}")
+        step("scriptingclient has returned")
         print("Extracting ...", flush=True)
-        with tarfile.open(results) as archive:
-            archive.extractall(directory, filter="data")
+        step(f'Unpacking output file "{results}" ...')
+        unpack(results, directory, LARGEST)
         for line in (directory / "my-output.data").read_text(encoding="utf-8").splitlines():
-            print(f'   + Results string is "{line}"')
-    except tarfile.TarError as error:
+            step(f'Results string is "{line}"')
+    except Refused as error:
         raise ExampleError(f"{results}: {error}") from None
     finally:
+        step(f"Removing temporary files {package} and {results} ...")
+        step(f"Removing temporary directory {directory}")
         package.unlink(missing_ok=True)
         results.unlink(missing_ok=True)
         shutil.rmtree(directory, ignore_errors=True)

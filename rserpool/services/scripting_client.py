@@ -241,4 +241,4 @@ class Client:
         if self.trials < self.settings.max_trials:
             raise _Leave(f"Trying another server ({self.trials} of {self.settings.max_trials} trials made)")
         self._say("Maximum number of trials reached -> check your input and the results!")
-        self._say("Downloading the results for debugging ...")
+        self._say("Trying to download the results file for debugging ...")
