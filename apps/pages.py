@@ -10,8 +10,10 @@ What options are is in the programs' tables; nothing is described here.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
+import time
 from pathlib import Path
 
 from .options import BUILT_IN, Option, Program, default_text, version
@@ -30,6 +32,11 @@ def programs() -> list[Program]:
     return [importlib.import_module(module_of(name)).PROGRAM for name in PROGRAMS]
 
 
+def _date() -> str:
+    """Today, or what makes the same pages of the same source (reproducible-builds.org)."""
+    return time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())))
+
+
 def _escape(text: str) -> str:
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return re.sub(r"^([.'])", r"\\&\1", text, flags=re.MULTILINE)
@@ -39,7 +46,7 @@ def man_page(program: Program) -> str:
     """A program's man page in roff."""
     names = " ".join(argument.usage for argument in program.arguments)
     lines = [
-        f'.TH "{program.name.upper()}" 1 "" "{_escape(version())}" "Reliable Server Pooling"',
+        f'.TH "{program.name.upper()}" 1 "{_date()}" "{_escape(version())}" "Reliable Server Pooling"',
         ".SH NAME", f"{program.name} \\- {_escape(_first(program.summary))}",
         ".SH SYNOPSIS", f".B {program.name}", f"{_escape(names)} [\\-option=value] ...",
         ".SH DESCRIPTION", _escape(program.summary), ".PP",
@@ -50,7 +57,7 @@ def man_page(program: Program) -> str:
     for group in (*program.groups, BUILT_IN):
         lines.append(f".SH {_escape(group.title.upper())}")
         if group.note:
-            lines += [_escape(group.note), ".PP"]
+            lines.append(_escape(group.note))
         for option in group.options:
             lines += [".TP", f".B {_escape(option.usage)}", _escape(_sentence(option))]
     lines.append(".SH ENVIRONMENT")

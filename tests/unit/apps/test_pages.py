@@ -30,6 +30,18 @@ def test_groff_finds_nothing_wrong(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_mandoc_finds_nothing_wrong(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert pages.main(["man", str(tmp_path)]) == 0
+    files = sorted(tmp_path.glob("*.1"))
+    assert all('" 1 "1970-01-02" "' in file.read_text().splitlines()[0] for file in files)
+    if shutil.which("mandoc") is None:
+        pytest.skip("mandoc is missing")
+    command = ["mandoc", "-T", "lint", "-W", "warning", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
