@@ -79,7 +79,7 @@ PROGRAM = Program(
                 Option("loaddeg", "load degradation of the elements", integer(0, FULL), "0", "0..4294967295"),
                 Option("weight", "weight of the elements", integer(1, FULL), "1", "N"),
                 Option("fastbreak", "Ctrl-C ends the program at once, as if it had crashed"),
-                Option("noderegistration", "do not deregister at the end"),
+                Option("noderegistration", "end the association to the registrar without deregistering"),
                 Option("quiet", "no lines for registrations"),
             ),
         ),
@@ -87,7 +87,7 @@ PROGRAM = Program(
     ),
     examples=(
         ("testregistrator -poolelements=1000 -pools=10", "Ten pools of a hundred elements each."),
-        ("testregistrator -policy=wrr -weight=3 -noderegistration", "Elements that are left to expire."),
+        ("testregistrator -policy=wrr -weight=3 -fastbreak", "Elements that Ctrl-C leaves in their pool."),
     ),
 )  # fmt: skip
 
