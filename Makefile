@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 EXTRAS ?= dev
 
-.PHONY: demo test unit lint types bench soak clean
+.PHONY: demo test unit lint types bench soak experiment clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,11 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/pytest tests/soak
+
+# The curves of docs/experiments/calcapp.md, again.
+experiment: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[plots]'
+	$(BIN)/python docs/experiments/calcapp/experiment.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

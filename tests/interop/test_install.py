@@ -69,7 +69,7 @@ def test_the_wheel_has_the_packages_their_data_and_nothing_else(wheel):
     assert any(n.startswith("rserpool_apps/fgpconfig/") for n in names)
     assert any(n.endswith("/LICENSE") for n in names)
     headers = metadata.split("\n\n")[0].splitlines()
-    assert {"Requires-Python: >=3.11", "Provides-Extra: gui"} <= set(headers)
+    assert {"Requires-Python: >=3.11", "Provides-Extra: gui", "Provides-Extra: plots"} <= set(headers)
     assert not [h for h in headers if "file:" in h or "/home" in h]
 
 
