@@ -10,8 +10,10 @@ import random
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from .demo_image import ImageUser
 from .demo_place import Place
@@ -28,10 +30,19 @@ class DemoError(Exception):
 
 
 class Stage:
-    """The programs of a scenario. ``reports``: options by which they report to a monitor."""
+    """The programs of a scenario. ``reports``: options by which they report to a monitor.
+
+    ``packets``: a folder where each start of a program writes its packets into a file of its own.
+    """
 
     def __init__(
-        self, scenario: Scenario, story: Story, place: Place, reports: tuple[str, ...], png: str | None
+        self,
+        scenario: Scenario,
+        story: Story,
+        place: Place,
+        reports: tuple[str, ...],
+        png: str | None,
+        packets: Path | None = None,
     ) -> None:
         self.scenario = scenario
         self.story = story
@@ -42,6 +53,8 @@ class Stage:
         self.end = asyncio.Event()  # its user wants no more
         self._place = place
         self._reports = reports
+        self._packets = packets
+        self._starts: Counter[str] = Counter()
         self._begin = time.monotonic()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}  # one for each program that runs
@@ -87,7 +100,14 @@ class Stage:
         own = (
             (f"-cspidentifier={self.identifiers[member.name]}",) if member.role == "user" and self._reports else ()
         )
-        return (*place, *self._reports, *own, *member.options)
+        return (*place, *self._reports, *own, *self._capture(member.name), *member.options)
+
+    def _capture(self, name: str) -> tuple[str, ...]:
+        if self._packets is None:
+            return ()
+        self._starts[name] += 1
+        again = f"-{self._starts[name]}" if self._starts[name] > 1 else ""
+        return (f"-pcap={self._packets / name.replace(' ', '-')}{again}.pcapng",)
 
     async def start(self, name: str) -> None:
         """Start a program, if it does not run."""

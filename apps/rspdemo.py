@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -40,6 +41,8 @@ PROGRAM = Program(
                 Option("print", "print the scenario's file, as a start for one of your own, and end"),
                 Option("png", "where the image goes that a scenario draws", text, metavar="FILE",
                        shown="rspdemo-UID.png among the temporary files"),
+                Option("pcap", "each program writes its packets into this new or empty folder, for rsptrace", text,
+                       metavar="DIR"),
                 Option("private", "a UDP port for each program instead of the shared 9899"),
                 Option("no-multicast", "name registrars by their addresses instead of finding them by multicast"),
             ),
@@ -59,6 +62,8 @@ PROGRAM = Program(
     examples=(
         ("rspdemo", "Four servers draw an image; one is killed, then a registrar."),
         ("rspdemo pingpong -web=8080", "A session that counts, at http://localhost:8080/."),
+        ("rspdemo pingpong -pcap=packets && rsptrace packets -hide=monitoring,pingpong",
+         "What the programs told each other."),
         ("rspdemo -print pingpong > my.toml && rspdemo my.toml -interactive", "A scenario of your own."),
     ),
 )  # fmt: skip
@@ -121,7 +126,8 @@ async def show(scenario: Scenario, values: Values) -> int:
     place = await choose_place(values, registrars)
     interactive = values.interactive or values.web is not None or not scenario.steps
     async with Watched(values.web) as watched:
-        stage = Stage(scenario, demo_story.Story(), place, watched.reports, values.png)
+        packets = None if values.pcap is None else Path(values.pcap)
+        stage = Stage(scenario, demo_story.Story(), place, watched.reports, values.png, packets)
         watched.begin(stage)
         for words in filter(None, (place.words, watched.words)):
             console.print(words, soft_wrap=True)
@@ -173,6 +179,11 @@ def main(words: Sequence[str]) -> int:
     except ScenarioError as error:
         return fail(PROGRAM, f"{name}: {error}" if name not in str(error) else str(error))
     try:
+        if values.pcap is not None:
+            folder = Path(values.pcap)
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                return fail(PROGRAM, f"{folder} is not empty", "What other runs wrote there would be mixed up.")
         return run_loop(lambda: show(scenario, values), quiet=True)
     except OSError as error:
         return fail(PROGRAM, str(error))

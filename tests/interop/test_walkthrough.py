@@ -6,6 +6,7 @@ Registrar, two servers, user; each of them is killed (SIGKILL) once, and the oth
 import random
 import re
 import signal
+import subprocess
 import sys
 import time
 from contextlib import contextmanager
@@ -205,7 +206,7 @@ def test_a_taken_port_is_an_error_with_advice():
 @pytest.mark.parametrize("options", [[], ["-private"], ["-no-multicast"]])
 def test_the_demo_draws_an_image_though_a_server_and_a_registrar_are_killed(options, tmp_path):
     image = tmp_path / "image.png"
-    with running(ours("rspdemo", "-plain", f"-png={image}", *options)) as demo:
+    with running(ours("rspdemo", "-plain", f"-png={image}", f"-pcap={tmp_path}/packets", *options)) as demo:
         assert demo.popen.wait(40) == 0, demo.output
         demo.expect("What happened", 1)
         assert demo.matches(r"server \w +killed \(SIGKILL\)")
@@ -213,6 +214,10 @@ def test_the_demo_draws_an_image_though_a_server_and_a_registrar_are_killed(opti
         assert demo.matches(r"goes on at server \w after \d+\.\d\d s")
         assert demo.matches(r"The image of 480 x 240 points is complete")
     assert image.read_bytes().startswith(b"\x89PNG")
+    trace = subprocess.run(
+        ours("rsptrace", f"{tmp_path}/packets", "-summary"), cwd=ROOT, capture_output=True, text=True
+    )
+    assert "Fractal Data" in trace.stdout and int(re.search(r"Failovers: (\d+)", trace.stdout)[1]) > 0
 
 
 @pytest.mark.parametrize(
@@ -224,13 +229,17 @@ def test_the_demo_shows_a_failover(kills, options, tmp_path):
     first, again, last = text.partition('    { kill = "server in use" },\n')
     mine.write_text(first + again + last.partition("    { wait = \"answers\" },\n")[0] + again + last
                     if kills == 2 else text)  # fmt: skip
-    with running(ours("rspdemo", "-plain", str(mine), *options)) as demo:
+    with running(ours("rspdemo", "-plain", str(mine), f"-pcap={tmp_path}/packets", *options)) as demo:
         status = demo.popen.wait(40)
         demo.expect("What happened", 1)
         assert status == 0, demo.output
         assert len(demo.matches(r"server \w +killed \(SIGKILL\) after reply")) == kills
         assert demo.matches(r"goes on at server \w after \d+\.\d\d s, with reply 11")
         assert demo.matches(r"none lost, no reply missing")
+    trace = subprocess.run(
+        ours("rsptrace", f"{tmp_path}/packets", "-summary"), cwd=ROOT, capture_output=True, text=True
+    )
+    assert f"\nFailovers: {kills}\n" in trace.stdout, trace.stdout + trace.stderr
 
 
 def test_the_tutorials_server_works_as_printed(tmp_path):

@@ -348,6 +348,20 @@ def test_what_a_target_means_and_how_programs_are_called():
     assert stage._command(stage.members["registrar"])[1] == "-asapannounce=off"
 
 
+def test_each_start_of_a_program_has_a_capture_of_its_own(tmp_path, capsys):
+    stage = staged(SMALL)
+    assert not any(o.startswith("-pcap") for o in stage._command(stage.members["server A"]))
+    stage._packets = tmp_path
+    names = [stage._command(stage.members[n]) for n in ("server A", "server A", "user")]
+    expected = ("server-A.pcapng", "server-A-2.pcapng", "user.pcapng")
+    assert [next(o for o in c if o.startswith("-pcap=")) for c in names] == [
+        f"-pcap={tmp_path}/{n}" for n in expected
+    ]
+    (tmp_path / "old.pcapng").write_bytes(b"")
+    assert rspdemo.main(["pingpong", f"-pcap={tmp_path}"]) == 1
+    assert "is not empty" in capsys.readouterr().err
+
+
 def test_a_condition_that_does_not_come_ends_the_script():
     stage = staged(SMALL.replace('{ start = "server" }, ', "").replace("within = 4", "within = 0"))
     stage._begin -= 100  # nothing to wait for
