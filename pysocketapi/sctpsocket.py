@@ -106,7 +106,7 @@ class SctpSocket:
         return c.IPPROTO_SCTP
 
     def fileno(self) -> int:
-        """Return a descriptor that select may wait on for reading (kernel: the socket's own); -1 when closed."""
+        """Return a descriptor that select and its like may wait on (kernel: the socket's own); -1 when closed."""
         return -1 if self._closed else self._channel.fileno()
 
     def detach(self) -> int:

@@ -17,7 +17,6 @@ import os
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec
@@ -581,29 +580,14 @@ def sctp_recvv(fd: int, iov: Sequence[bytearray], address: Ref, info: Ref, infot
 # Waiting
 
 
-def _ready_to_write(fd: int) -> bool:
-    found = _entry(fd)
-    if isinstance(found, int):
-        return bool(select.select([], [found], [], 0)[1])
-    return found.can_send()
-
-
 def _wait(reads: set[int], writes: set[int], seconds: float | None) -> tuple[set[int], set[int]]:
     """Wait until one of the descriptors can be read or written; SCTP and system descriptors mixed."""
-    end = None if seconds is None else time.monotonic() + seconds
-    numbers = {fd: (found if isinstance(found, int) else found.fileno()) for fd in reads for found in [_entry(fd)]}
-    while True:
-        writable = {fd for fd in writes if _ready_to_write(fd)}
-        left = None if end is None else max(0.0, end - time.monotonic())
-        if writable:
-            left = 0.0
-        elif writes:
-            # Userland has no descriptor that tells of room in a send buffer: look again now and then.
-            left = 0.01 if left is None else min(left, 0.01)
-        ready = set(select.select(list(set(numbers.values())), [], [], left)[0])
-        readable = {fd for fd, number in numbers.items() if number in ready}
-        if readable or writable or (end is not None and time.monotonic() >= end):
-            return readable, writable
+    numbers = {}
+    for fd in reads | writes:
+        found = _entry(fd)
+        numbers[fd] = found if isinstance(found, int) else found.fileno()
+    ready = select.select({numbers[fd] for fd in reads}, {numbers[fd] for fd in writes}, [], seconds)
+    return {fd for fd in reads if numbers[fd] in ready[0]}, {fd for fd in writes if numbers[fd] in ready[1]}
 
 
 @_c_call

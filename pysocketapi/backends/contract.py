@@ -34,7 +34,7 @@ class Channel(Protocol):
     family: int
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when the channel is, or -1 after close."""
+        """Return a descriptor that is readable and writable when the channel is, or -1 after close."""
 
     def bind(self, hosts: Sequence[str], port: int) -> None:
         """Bind to all these addresses (none: any) and the port (0: the system chooses)."""

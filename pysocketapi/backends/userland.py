@@ -89,7 +89,7 @@ class UserChannel:
         self.closed_wakes: list[Callable[[], None]] = []
         self.watched: dict[int, int] = {}  # one-to-many: associations that a thread waits for, their errors
         self.sleepers: list[Callable[[], None]] = []
-        self.signal: tuple[int, int] | None = None
+        self.signal: waking.Signal | None = None  # made when somebody asks for a descriptor
         pump.channels.add(self)
 
     def fileno(self) -> int:
@@ -301,6 +301,8 @@ class UserChannel:
             self.association = association
             self.ended = self.sent_end = self.connected = False
             self.pending_error = 0
+        if self.signal is not None:
+            waking.signal_room(self)
         self.pump.driver.touched(0)
         return association.id
 
@@ -407,6 +409,8 @@ class UserChannel:
             except BlockingIOError:
                 self.blocked[association] = size
                 pump.writers.add(self)
+                if self.signal is not None:
+                    waking.signal_room(self)
                 return False
             # An idle association sends at once; else the Nagle-like rule lets small messages gather anyway.
             idle = association.buffered <= size or association.config.nodelay

@@ -5,7 +5,8 @@ Plain functions over a channel; its pump's lock is held. What there is to wait f
 
 from __future__ import annotations
 
-import os
+import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,23 +30,63 @@ def wake_sleepers(channel: UserChannel) -> None:
         raise_signal(channel)
 
 
+class Signal:
+    """A descriptor that select and its like may wait on: one end of a pair of sockets, used for its states only.
+
+    It is readable while a byte from the other end waits in it, and writable unless its send buffer is full.
+    """
+
+    __slots__ = ("full", "inner", "outer")
+
+    def __init__(self) -> None:
+        self.outer, self.inner = socket.socketpair()
+        self.full = False
+        for end in (self.outer, self.inner):
+            end.setblocking(False)
+        self.outer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the system makes it its smallest
+
+    def readable(self, on: bool) -> None:
+        """Make it readable or not."""
+        with contextlib.suppress(BlockingIOError):
+            if on:
+                self.inner.send(b"r")
+            while not on:
+                self.outer.recv(4096)
+
+    def writable(self, on: bool) -> None:
+        """Make it writable or not."""
+        if on is not self.full:
+            return
+        self.full = not on
+        with contextlib.suppress(BlockingIOError):
+            while on:
+                self.inner.recv(65536)
+            while not on:
+                self.outer.send(bytes(4096))
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.outer.close()
+        self.inner.close()
+
+
 def raise_signal(channel: UserChannel) -> None:
     """Make the descriptor readable if the channel is."""
     if channel.signal is not None and readable(channel):
-        try:
-            os.write(channel.signal[1], b"\1\0\0\0\0\0\0\0")
-        except BlockingIOError:
-            pass  # it is raised already
+        channel.signal.readable(True)
 
 
 def lower_signal(channel: UserChannel) -> None:
     """Make the descriptor unreadable if nothing is left to read."""
     if channel.signal is not None and not readable(channel):
-        try:
-            os.read(channel.signal[0], 4096)
-        except BlockingIOError:
-            pass
+        channel.signal.readable(False)
         channel.read_wake = channel.wake_sleepers
+
+
+def signal_room(channel: UserChannel) -> None:
+    """Make the descriptor writable if the channel is, else not."""
+    if channel.signal is not None and not channel.closed:
+        channel.signal.writable(writable(channel))
 
 
 def wake_reader(channel: UserChannel) -> None:
@@ -60,6 +101,8 @@ def wake_writers(channel: UserChannel) -> None:
     wakes, channel.write_wakes = channel.write_wakes, []
     for wake in wakes:
         wake()
+    if channel.signal is not None:
+        signal_room(channel)
 
 
 def look_for_room(channel: UserChannel) -> None:
@@ -102,23 +145,17 @@ def has_room(association: Association, size: int) -> bool:
 
 
 def descriptor(channel: UserChannel) -> int:
-    """Return a descriptor that is readable when the channel is; made when it is first asked for."""
+    """Return a descriptor with the channel's states; made when it is first asked for."""
     if channel.signal is None:
-        if hasattr(os, "eventfd"):
-            fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            channel.signal = (fd, fd)
-        else:
-            channel.signal = os.pipe()
-            os.set_blocking(channel.signal[0], False)
-            os.set_blocking(channel.signal[1], False)
+        channel.signal = Signal()
         arm(channel)
         raise_signal(channel)
-    return channel.signal[0]
+        signal_room(channel)
+    return channel.signal.outer.fileno()
 
 
 def close_descriptor(channel: UserChannel) -> None:
     """Close it, if it was ever made."""
     if channel.signal is not None:
-        for fd in set(channel.signal):
-            os.close(fd)
+        channel.signal.close()
         channel.signal = None

@@ -2,6 +2,7 @@
 
 import errno
 import select
+import selectors
 import socket
 
 import pytest
@@ -230,6 +231,56 @@ def test_non_blocking_connect(make):
     client.settimeout(20)
     assert client.recv(10) == b"welcome"
     assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+def test_the_end_of_a_non_blocking_connect_is_told_by_writability(make4):
+    """Regression: userland's descriptor was always writable."""
+    listener, client = make4.listener(), make4.one()
+    client.setblocking(False)
+    assert client.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+    assert select.select([], [client], [], 20)[1]
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    assert client.getpeername() == listener.getsockname()
+
+
+def test_a_failed_non_blocking_connect_is_told_by_writability(make4):
+    nobody = make4.one()
+    nobody.bind((make4.host, 0))
+    client = make4.one()
+    client.setblocking(False)
+    assert client.connect_ex(nobody.getsockname()) == errno.EINPROGRESS
+    assert select.select([], [client], [], 20)[1]
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+def test_room_to_send_is_told_by_writability(make4):
+    """Regression: userland's descriptor was always writable."""
+    client, server = make4.pair()
+    assert select.select([], [client], [], 20)[1]
+    client.setblocking(False)
+    sent = 0
+    with pytest.raises(BlockingIOError):
+        while True:
+            client.send(bytes(2000))
+            sent += 1
+    assert not select.select([], [client], [], 0)[1]
+    for _ in range(sent):
+        assert len(server.recv(2000)) == 2000
+    assert select.select([], [client], [], 20)[1]
+    client.send(b"again")
+    assert server.recv(100) == b"again"
+
+
+def test_selectors_tell_both_directions(make4):
+    client, server = make4.pair()
+    with selectors.DefaultSelector() as selector:
+        selector.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        assert selector.select(20)[0][1] == selectors.EVENT_WRITE
+        server.send(b"x")
+        selector.modify(client, selectors.EVENT_READ)
+        assert selector.select(20)[0][1] == selectors.EVENT_READ
+        assert client.recv(10) == b"x"
+        assert not selector.select(0)
 
 
 def test_failed_non_blocking_connect_is_told_by_so_error(make4):
