@@ -18,7 +18,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec
 
 from . import constants as c
@@ -38,8 +38,11 @@ MSG_ABORT = c.SCTP_ABORT
 MSG_EOF = MSG_SHUTDOWN = c.SCTP_EOF
 MSG_SEND_TO_ALL = c.SCTP_SENDALL
 MSG_PR_SCTP_TTL = c.SCTP_PR_SCTP_TTL
+MSG_UNBUNDLED = 0  # no such flag in RFC 6458: SCTP_NODELAY is for the whole socket
 MSG_NOTIFICATION = c.MSG_NOTIFICATION
 MSG_EOR = c.MSG_EOR
+SCTP_SET_DEFAULT_SEND_PARAM = c.SCTP_DEFAULT_SEND_PARAM
+SCTP_SET_STREAM_TIMEOUTS = 1014  # SOCKETAPI's own, with its number
 
 _SEND_FLAGS = (
     c.SCTP_UNORDERED
@@ -53,6 +56,7 @@ _SEND_FLAGS = (
 _P = ParamSpec("_P")
 _local = threading.local()
 _table: dict[int, SctpSocket | int] = {}
+_stream_timeouts: dict[int, list[SetStrmTimeout]] = {}  # by descriptor
 _lock = threading.Lock()
 
 
@@ -72,6 +76,19 @@ class MsgHdr:
     control: list[tuple[int, int, Any]] = field(default_factory=list)
     flags: int = 0
     notification: Any = None
+
+
+@dataclass(slots=True)
+class SetStrmTimeout:
+    """struct sctp_setstrm_timeout of SCTP_SET_STREAM_TIMEOUTS: lifetime in ms of messages on a range of streams.
+
+    It is that of messages which are sent without one; 0: none. The newest setting of a stream counts.
+    """
+
+    ssto_assoc_id: int = 0
+    ssto_timeout: int = 0
+    ssto_streamid_start: int = 0
+    ssto_streamid_end: int = 0
 
 
 @dataclass(slots=True)
@@ -253,6 +270,7 @@ def ext_close(fd: int) -> int:
     found = _entry(fd)
     with _lock:
         _table.pop(fd, None)
+        _stream_timeouts.pop(fd, None)
     if isinstance(found, int):
         os.close(found)
     else:
@@ -351,8 +369,39 @@ def ext_getsockopt(fd: int, level: int, option: int, value: Ref) -> int:
 
 @_c_call
 def ext_setsockopt(fd: int, level: int, option: int, value: Any) -> int:
-    """Set an option."""
-    _sctp(fd).setsockopt(level, option, value)
+    """Set an option; SCTP_SET_STREAM_TIMEOUTS takes a `SetStrmTimeout`."""
+    sock = _sctp(fd)
+    if level == c.IPPROTO_SCTP and option == SCTP_SET_STREAM_TIMEOUTS:
+        _set_stream_timeouts(fd, value)
+    else:
+        sock.setsockopt(level, option, value)
+    return 0
+
+
+def _set_stream_timeouts(fd: int, value: Any) -> None:
+    if not isinstance(value, SetStrmTimeout):
+        raise TypeError("SCTP_SET_STREAM_TIMEOUTS takes SetStrmTimeout")
+    first, last = value.ssto_streamid_start, value.ssto_streamid_end
+    if not 0 <= first <= last <= 65535 or not 0 <= value.ssto_timeout < 1 << 32:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    with _lock:
+        kept = _stream_timeouts.setdefault(fd, [])
+        # A setting that this one covers has no effect any more.
+        kept[:] = [
+            old
+            for old in kept
+            if old.ssto_assoc_id != value.ssto_assoc_id
+            or old.ssto_streamid_start < first
+            or old.ssto_streamid_end > last
+        ]
+        kept.append(replace(value))
+
+
+def _stream_timeout(fd: int, assoc_id: int, stream: int) -> int:
+    """Return the lifetime in ms of a message without one; 0: none."""
+    for kept in reversed(_stream_timeouts.get(fd, ())):
+        if kept.ssto_assoc_id in (0, assoc_id) and kept.ssto_streamid_start <= stream <= kept.ssto_streamid_end:
+            return kept.ssto_timeout
     return 0
 
 
@@ -369,7 +418,11 @@ def sctp_opt_info(fd: int, assoc_id: int, option: int, value: Ref) -> int:
     filled = value.value is not None and any(
         getattr(value.value, name, None) for name in ("addr", "flags", "hbinterval", "pathmaxrxt")
     )
-    if option in _SETS and filled:
+    if option == SCTP_SET_STREAM_TIMEOUTS:
+        if isinstance(value.value, SetStrmTimeout):
+            value.value.ssto_assoc_id = assoc_id
+        _set_stream_timeouts(fd, value.value)
+    elif option in _SETS and filled:
         value.value.assoc_id = assoc_id
         sock.setsockopt(c.IPPROTO_SCTP, option, value.value)
     else:
@@ -466,14 +519,15 @@ def _send(fd: int, data: bytes, length: int, info: s.SndRcvInfo | None, flags: i
     sock = _sctp(fd)
     bits, rest = _flags_of(flags)
     payload = bytes(data[:length])
-    if info is None and not bits:
+    if info is None and not bits and fd not in _stream_timeouts:
         return sock.sendto(payload, rest, to[0]) if to else sock.send(payload, rest)
     info = info or s.SndRcvInfo()
     policy = (info.flags | bits) & c.SCTP_PR_SCTP_MASK
     snd = s.SndInfo(
         info.stream, (info.flags | bits) & ~c.SCTP_PR_SCTP_MASK, info.ppid, info.context, info.assoc_id
     )
-    prinfo = s.PrInfo(policy or c.SCTP_PR_SCTP_TTL, info.timetolive) if info.timetolive else None
+    lifetime = info.timetolive or _stream_timeout(fd, info.assoc_id, info.stream)
+    prinfo = s.PrInfo(policy or c.SCTP_PR_SCTP_TTL, lifetime) if lifetime else None
     return sock.sendv([payload], to, s.SendvSpa(snd, prinfo), rest)
 
 

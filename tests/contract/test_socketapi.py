@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pysocketapi import SctpSocket, set_default_transport
 from pysocketapi import constants as c
-from pysocketapi import set_default_transport
 from pysocketapi import socketapi as api
 from pysocketapi import structures as s
 from pysocketapi.notifications import AssocChange
@@ -270,3 +270,56 @@ def test_extensions_of_its_own():
 def test_the_documentation_names_every_function():
     text = (Path(__file__).parents[2] / "docs" / "reference" / "socketapi.md").read_text()
     assert set(NAMES) <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_lifetimes_of_ranges_of_streams(descriptors, monkeypatch):
+    """SOCKETAPI's own option: the newest setting of a stream is the lifetime of messages without one."""
+    client, server = connected(descriptors)
+    lifetimes = []
+    real = SctpSocket.sendv
+
+    def sendv(self, buffers, addresses, info, flags):
+        lifetimes.append(info.prinfo.value if info.prinfo else 0)
+        return real(self, buffers, addresses, info, flags)
+
+    monkeypatch.setattr(SctpSocket, "sendv", sendv)
+    option = api.SCTP_SET_STREAM_TIMEOUTS
+    for first, last, timeout in ((1, 5, 9000), (3, 3, 7000), (0, 0, 8000)):
+        value = api.SetStrmTimeout(0, timeout, first, last)
+        assert api.ext_setsockopt(client, c.IPPROTO_SCTP, option, value) == 0
+    for stream in (0, 2, 3, 6):
+        assert api.sctp_sendmsg(client, b"x", 1, None, 0, 0, stream, 0, 0) == 1
+    assert api.sctp_sendmsg(client, b"x", 1, None, 0, 0, 2, 6000, 0) == 1
+    assert api.ext_send(client, b"x", 1) == 1
+    assert lifetimes == [8000, 9000, 7000, 0, 6000, 8000]
+    assert api.sctp_opt_info(client, 0, option, api.Ref(api.SetStrmTimeout(0, 0, 0, 65535))) == 0
+    assert api.sctp_sendmsg(client, b"x", 1, None, 0, 0, 3, 0, 0) == 1 and lifetimes[-1] == 0
+    buffer = bytearray(10)
+    assert [api.ext_recv(server, buffer, 10) for _ in range(7)] == [1] * 7
+
+
+@pytest.mark.parametrize("value", [None, 5, api.SetStrmTimeout(0, 1, 5, 4), api.SetStrmTimeout(0, -1, 0, 0)])
+def test_lifetimes_that_cannot_be(descriptors, value):
+    client = opened(descriptors, socket.SOCK_STREAM)
+    assert api.ext_setsockopt(client, c.IPPROTO_SCTP, api.SCTP_SET_STREAM_TIMEOUTS, value) == -1
+    assert api.ext_errno() == errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("MSG_UNORDERED", c.SCTP_UNORDERED),
+        ("MSG_ADDR_OVER", c.SCTP_ADDR_OVER),
+        ("MSG_ABORT", c.SCTP_ABORT),
+        ("MSG_EOF", c.SCTP_EOF),
+        ("MSG_SHUTDOWN", c.SCTP_EOF),
+        ("MSG_SEND_TO_ALL", c.SCTP_SENDALL),
+        ("MSG_PR_SCTP_TTL", c.SCTP_PR_SCTP_TTL),
+        ("MSG_UNBUNDLED", 0),
+        ("MSG_NOTIFICATION", c.MSG_NOTIFICATION),
+        ("MSG_EOR", c.MSG_EOR),
+        ("SCTP_SET_DEFAULT_SEND_PARAM", c.SCTP_DEFAULT_SEND_PARAM),
+    ],
+)
+def test_names_of_flags_and_options(name, meaning):
+    assert getattr(api, name) == meaning
