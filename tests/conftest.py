@@ -5,11 +5,14 @@ groups. A machine that is too busy for their deadlines gets two more tries.
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ["RSERPOOL_INTERFACES"] = "loopback"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background: programs would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 PROCESSES = (HERE / "interop", HERE / "contract" / "test_in_guest.py", HERE / "contract" / "test_processes.py")
