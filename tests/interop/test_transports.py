@@ -4,6 +4,7 @@ A guest of the lab has the kernel's SCTP, over UDP (RFC 6951), and runs RSPLIB's
 userland (U) run beside it on the other end of a wire.
 """
 
+import itertools
 import shlex
 from contextlib import ExitStack
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.lab
 WORDS = {"K": "kernel SCTP: asked for", "U": "userland SCTP over UDP port 9899"}
 HOSTS = {"K": "198.51.100.2", "O": "198.51.100.2", "U": "198.51.100.1"}
 IDENTIFIER = r"Identifier\s+= \$([0-9a-f]{8})"
+PORTS = itertools.count(3900, 2)
 SAY = "sleep 1; for i in 1 2 3; do echo Hello $i; sleep 0.2; done; sleep 2"
 
 
@@ -50,15 +52,18 @@ def start(wire):
 def test_echo_and_ping_pong_with_registrar_servers_and_users(start, mixture):
     registrar, server, user = mixture.split("-")
     host = HOSTS[registrar]
-    places = (f"-asap={host}:3863", f"-enrp={host}:9901")
+    # In the guest, programs end a little after the test: ports and pools are this mixture's own.
+    asap = next(PORTS)
+    places = (f"-asap={host}:{asap}", f"-enrp={host}:{asap + 1}")
     home = start(registrar, "rspregistrar", *places, "-loglevel=4")
     home.expect(r"Server ID:", 30)
-    at = f"-registrar={host}:3863"
-    echo = start(server, "rspserver", "-echo", at)
-    pong = start(server, "rspserver", "-pingpong", at, "-pppfailureafter=4")
+    at = f"-registrar={host}:{asap}"
+    echo_pool, pong_pool = f"-poolhandle=Echo-{mixture}", f"-poolhandle=PingPong-{mixture}"
+    echo = start(server, "rspserver", "-echo", at, echo_pool)
+    pong = start(server, "rspserver", "-pingpong", at, pong_pool, "-pppfailureafter=4")
     echoes, pongs = echo.expect(IDENTIFIER, 30)[1], pong.expect(IDENTIFIER, 30)[1]
-    terminal = start(user, "rspterminal", at, say=SAY)
-    ping = start(user, "pingpongclient", at, "-interval=100")
+    terminal = start(user, "rspterminal", at, echo_pool, say=SAY)
+    ping = start(user, "pingpongclient", at, pong_pool, "-interval=100")
     for i in 1, 2, 3:
         terminal.expect(rf"from PE \${echoes}> Hello {i}", 30)
     ping.expect(r"Ack #\d+ from PE", 30, count=10)
@@ -69,4 +74,4 @@ def test_echo_and_ping_pong_with_registrar_servers_and_users(start, mixture):
     echo.expect(r"Echo 8 bytes on session", count=3)
     for kind, program in (registrar, home), (server, echo), (user, ping):
         if kind in WORDS:
-            program.expect(rf"Transport\s*=\s+{WORDS[kind]}")
+            program.expect(rf"Transport\s*[=:]\s+{WORDS[kind]}")
