@@ -6,7 +6,8 @@ every driver and API gets the same errors; no meaning is given to the values her
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 
 @dataclass(slots=True)
@@ -42,12 +43,11 @@ class Config:
 
     def copy(self) -> Config:
         """Return an independent copy."""
-        return replace(self)
+        return Config(*_VALUES(self))  # dataclasses.replace takes ten times as long, for each association
 
     def check(self) -> None:
         """Raise ValueError, naming the field, if a value is out of its range."""
-        for name, low, high in RANGES:
-            value = getattr(self, name)
+        for (name, low, high), value in zip(RANGES, _CHECKED(self)):
             if not low <= value <= high:
                 raise ValueError(f"{name} = {value!r} is not in {low}..{high}")
         if not self.rto_min <= self.rto_initial <= self.rto_max:
@@ -79,4 +79,5 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("remote_udp_port", 0, 65535),
 )
 
-FIELD_NAMES = frozenset(f.name for f in fields(Config))
+_VALUES = attrgetter(*(f.name for f in fields(Config)))  # in the order of the constructor's arguments
+_CHECKED = attrgetter(*(name for name, _, _ in RANGES))

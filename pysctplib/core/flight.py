@@ -106,22 +106,32 @@ def _advance(a: Association, f: Flight, delta: int, now: float) -> None:
     """Pop ``delta`` acknowledged items."""
     f.cum += delta
     pop = f.items.popleft
-    user_bytes = 0
+    user_bytes = acked = 0
+    path: Path | None = None
     for _ in range(delta):
         item = pop()
         user_bytes += item.size
         if item.state == SENT:
-            path = item.path
-            size = item.length
-            path.flight -= size  # type: ignore[union-attr]
-            path.acked += size  # type: ignore[union-attr]
-            f.outstanding -= size
+            if item.path is not path:
+                if path is not None:
+                    _left(f, path, acked)
+                path, acked = item.path, 0
+            acked += item.length
             if item.timed:
                 path.measured(now - item.timed)  # type: ignore[union-attr]
                 path.timing = False  # type: ignore[union-attr]
-            path.t3 = 0.0  # type: ignore[union-attr]  # rule R3; _credit sets the time
         item.state = ACKED
+    if path is not None:
+        _left(f, path, acked)
     a.buffered -= user_bytes
+
+
+def _left(f: Flight, path: Path, acked: int) -> None:
+    """Take bytes that were acknowledged, the earliest ones among them, out of the flight of a path."""
+    path.flight -= acked
+    path.acked += acked
+    f.outstanding -= acked
+    path.t3 = 0.0  # rule R3; _credit sets the time
 
 
 def _apply_gaps(a: Association, f: Flight, reported: Ranges, now: float) -> Ranges:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .path import Path
 
 YOUNG = 256  # packets acknowledged by the letter after start, loss or pause
+WHOLE = BEGIN | END  # the flags of a message in one chunk
 PAUSE = 1.0  # seconds without data that count as a pause
 MAX_RANGES = 2048  # more islands of TSNs are refused: they cost memory, and no SACK could name them
 MAX_DUPLICATES = 64
@@ -105,14 +106,15 @@ def on_data(
         return
     i.held += end - start
     i.chunks += 1
-    if flags & IMMEDIATE:
-        i.sack_now = True
-    if flags & (BEGIN | END) != BEGIN | END:
-        _fragment(a, i, Run(full_tsn, flags, stream, ssn, ppid, data[start:end]))
-        return
-    if flags & UNORDERED:
-        _deliver(a, i, Message(a, stream, 0, ppid, full_tsn, i.cum, True, True, data[start:end]))
-        return
+    if flags != WHOLE:
+        if flags & IMMEDIATE:
+            i.sack_now = True
+        if flags & WHOLE != WHOLE:
+            _fragment(a, i, Run(full_tsn, flags, stream, ssn, ppid, data[start:end]))
+            return
+        if flags & UNORDERED:
+            _deliver(a, i, Message(a, stream, 0, ppid, full_tsn, i.cum, True, True, data[start:end]))
+            return
     message = Message(a, stream, ssn, ppid, full_tsn, i.cum, False, True, data[start:end])
     if ssn == i.ssns.get(stream, 0) and i.partial is None:
         i.ssns[stream] = (ssn + 1) & 0xFFFF
@@ -339,9 +341,12 @@ def window(a: Association) -> int:
 
     Each chunk costs memory beside its user data: a million messages of one byte fill a window many times.
     """
+    i = a.inbound
     size = a.config.receive_buffer
-    free = size - max(a.inbound.held, CHUNK_COST * (a.inbound.chunks - CHUNKS_FREE))
-    return free if free >= min(size // 4, 1500) else 0
+    free = size - i.held
+    if i.chunks > CHUNKS_FREE:
+        free = min(free, size - CHUNK_COST * (i.chunks - CHUNKS_FREE))
+    return free if free >= 1500 or free >= size >> 2 else 0
 
 
 def encode_sack(a: Association, room: int) -> bytes:
@@ -368,7 +373,10 @@ def encode_sack(a: Association, room: int) -> bytes:
 
 
 def consumed(a: Association, n: int, now: float) -> None:
-    """The user took ``n`` bytes; tell the peer if the window opened enough to be worth it (RFC 1122 4.2.3.3)."""
+    """Say that the user took ``n`` bytes of received data: the window opens by as much.
+
+    The peer is told if that is worth it (RFC 1122 section 4.2.3.3). Also a method of `Association`.
+    """
     i = a.inbound
     held = i.held
     if n < held:
@@ -377,7 +385,8 @@ def consumed(a: Association, n: int, now: float) -> None:
     else:  # all, or messages from before a restart
         i.chunks = i.held = held = 0
     size = a.config.receive_buffer
-    gain = size - max(held, CHUNK_COST * (i.chunks - CHUNKS_FREE)) - i.advertised
-    if gain >= max(size >> 4, min(size >> 1, 1500)) and i.source is not None:
-        i.sack_now = True
-        a.touch()
+    if size - held - i.advertised >= size >> 4 and i.source is not None:  # it may be, else look closer
+        gain = window(a) - i.advertised
+        if gain >= size >> 4 and (gain >= 1500 or gain >= size >> 1):
+            i.sack_now = True
+            a.touch()

@@ -89,14 +89,17 @@ class Path:
 
     def measured(self, rtt: float) -> None:
         """Take an RTT measurement in seconds and compute the RTO (section 6.3.1 rules C2, C3, C6, C7)."""
-        rtt = max(rtt, 1e-9)
+        if rtt <= 0.0:
+            rtt = 1e-9
         if not self.srtt:
-            self.srtt = rtt
-            self.rttvar = rtt / 2
+            self.srtt = srtt = rtt
+            self.rttvar = rttvar = rtt / 2
         else:
-            self.rttvar += RTO_BETA * (abs(self.srtt - rtt) - self.rttvar)
-            self.srtt += RTO_ALPHA * (rtt - self.srtt)
-        self.rto = min(max(self.srtt + max(4 * self.rttvar, CLOCK_GRANULARITY), self.rto_min), self.rto_max)
+            srtt = self.srtt
+            self.rttvar = rttvar = self.rttvar + RTO_BETA * (abs(srtt - rtt) - self.rttvar)
+            self.srtt = srtt = srtt + RTO_ALPHA * (rtt - srtt)
+        rto = srtt + (4 * rttvar if 4 * rttvar > CLOCK_GRANULARITY else CLOCK_GRANULARITY)
+        self.rto = self.rto_min if rto < self.rto_min else self.rto_max if rto > self.rto_max else rto
 
     def back_off(self) -> None:
         """Double the RTO (section 6.3.3 rule E2)."""

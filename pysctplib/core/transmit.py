@@ -176,48 +176,52 @@ def _send_new(a: Association, now: float) -> None:
             break
         if o.bytes < path.payload and f.outstanding and not config.nodelay and _hold_back(a, path):
             break
-        if not _window_allows(a, path, min(queue[0].size - queue[0].offset, fragment_limit), now):
+        need = first.size - first.offset
+        if need > fragment_limit:
+            need = fragment_limit
+        need += DATA_HEADER_SIZE
+        if need > f.peer_rwnd and not _may_probe(a, path, now):
             break
         parts = _head(a, path)
         room = path.payload
         for part in parts:
             room -= len(part)
-        wanted = min(queue[0].size - queue[0].offset, fragment_limit) + DATA_HEADER_SIZE
-        if parts and (room < wanted if not queue[0].offset and queue[0].size <= fragment_limit else room < 128):
+        if parts and (room < need if not first.offset and first.size <= fragment_limit else room < 128):
             if single:
                 emit(a, path, parts)
                 break
             emit(a, path, parts)
             parts, room = [], path.payload
         extra = IMMEDIATE if path.one_packet else 0  # the peer should not delay this SACK (RFC 7053)
-        sent = 0
+        sent, tsn, rwnd = 0, f.next_tsn, f.peer_rwnd
         timed: Item | None = None
         while queue:
             item = queue[0]
             left = item.size - item.offset
-            if sent and item.path is not None and item.path is not path:
-                break
-            if item.expires <= now and sent and not item.offset:
-                break
+            if sent:
+                if item.path is not None and item.path is not path:
+                    break
+                if item.expires <= now and not item.offset:
+                    break
             if left <= fragment_limit and not item.offset:
                 need = DATA_HEADER_SIZE + ((left + 3) & ~3)
-                if (need > room and sent) or (need > f.peer_rwnd and sent):
+                if sent and (need > room or need > rwnd):
                     break
-                item = o.take_whole(f.next_tsn, extra)
+                item = o.take_whole(tsn, extra)
             else:
                 size = min(left, fragment_limit, max(room - DATA_HEADER_SIZE, 4))
                 if size < left:
                     size &= ~3
-                if sent and (size + DATA_HEADER_SIZE > f.peer_rwnd or size < min(left, MIN_FRAGMENT)):
+                if sent and (size + DATA_HEADER_SIZE > rwnd or size < min(left, MIN_FRAGMENT)):
                     break
                 if not item.offset:
                     a.engine.counters.fragmented_messages += 1
-                item = o.take_fragment(f.next_tsn, size, extra)
-            f.next_tsn += 1
+                item = o.take_fragment(tsn, size, extra)
+            tsn += 1
             length = item.length
             room -= length
             sent += length
-            f.peer_rwnd -= length
+            rwnd -= length
             item.path = path
             outstanding_items.append(item)
             parts.append(item.chunk)
@@ -225,10 +229,10 @@ def _send_new(a: Association, now: float) -> None:
                 timed = item
             if room <= DATA_HEADER_SIZE:
                 break
+        f.next_tsn = tsn
+        f.peer_rwnd = rwnd if rwnd > 0 else 0
         path.flight += sent
         f.outstanding += sent
-        if f.peer_rwnd < 0:
-            f.peer_rwnd = 0
         if not path.timing and timed is not None:
             path.timing = True
             timed.timed = now
@@ -255,15 +259,13 @@ def _hold_back(a: Association, path: Path) -> bool:
     )
 
 
-def _window_allows(a: Association, path: Path, size: int, now: float) -> bool:
-    """Rule A: the peer's window has room for the next chunk, or nothing is in flight and one chunk may go anyway.
+def _may_probe(a: Association, path: Path, now: float) -> bool:
+    """Rule A: the peer's window has no room for the next chunk; tell whether one may go nevertheless.
 
-    Into a window that is open but smaller than the chunk, it goes at once. A zero window probe waits for one RTO,
-    then doubles it: T3 serves as the timer, as nothing is in flight.
+    Not while anything is in flight. Into a window that is open but smaller than the chunk, it goes at once. A zero
+    window probe waits for one RTO, then doubles it: T3 serves as the timer, as nothing is in flight.
     """
     f = a.flight
-    if size + DATA_HEADER_SIZE <= f.peer_rwnd:
-        return True
     if f.outstanding or f.marked:
         return False
     if f.peer_rwnd:

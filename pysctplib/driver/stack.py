@@ -98,8 +98,13 @@ class Stack:
             self._closing.add(endpoint.port)
             self._give_back(self._space)
 
+    @property
+    def epoch(self) -> int:
+        """Grows when the descriptors of `filenos` were replaced, by others that may have the same numbers."""
+        return 0 if self._space is None else self._space.epoch
+
     def filenos(self) -> list[int]:
-        """Return the descriptors to watch for reading; they may change when the hub is replaced."""
+        """Return the descriptors to watch for reading; when ``epoch`` grows, forget the old ones, watch these."""
         space = self._space
         raw = self._raw.sockets if self._raw is not None else ()
         if space is None:

@@ -24,6 +24,7 @@ PathKey = protocol.PathKey
 
 PATIENCE = 5.0  # seconds to wait for the hub
 RETRY = 1.0  # seconds between attempts to find a hub again
+SUCCESSION = 2.0  # seconds within which the processes of a hub that died bring up the next one
 RELAYS = 64
 
 
@@ -42,6 +43,8 @@ class PortSpace:
         self.steered = False
         self.retry_at: float | None = None
         """When `rejoin` is due again, on the monotonic clock; None: the hub is there."""
+        self.epoch = 0
+        """Grows whenever descriptors were closed or opened: a new one may have the number of an old one."""
         self.hub_pid = 0
         self.ports: dict[bytes, int] = {}
         """The ports of this process, by their two bytes in a packet."""
@@ -138,6 +141,7 @@ class PortSpace:
             if sock is not None:
                 sock.close()
         self.control = self.relay = None
+        self.epoch += 1
 
     def _request(self, message: dict[str, Any]) -> dict[str, Any]:
         if self.control is None:
@@ -153,6 +157,7 @@ class PortSpace:
 
     def _join(self) -> None:
         end = monotonic() + PATIENCE
+        taken: OSError | None = None
         while True:
             control = socket.socket(socket.AF_UNIX, protocol.KIND)
             control.settimeout(PATIENCE)
@@ -163,8 +168,17 @@ class PortSpace:
             except (FileNotFoundError, ConnectionError):
                 control.close()
                 if monotonic() > end:
-                    raise OSError(errno.ETIMEDOUT, f"no hub for UDP port {self.udp_port} came up") from None
-                self._start_hub()
+                    raise taken or OSError(
+                        errno.ETIMEDOUT, f"no hub for UDP port {self.udp_port} came up"
+                    ) from None
+                if taken is None:
+                    try:
+                        self._start_hub()
+                    except OSError as error:
+                        if error.errno != errno.EADDRINUSE:
+                            raise
+                        # Another program has the port; or those to whom a hub that just died had forwarded.
+                        taken, end = error, monotonic() + SUCCESSION
                 sleep(0.005)
             except BaseException:
                 control.close()
@@ -189,6 +203,7 @@ class PortSpace:
                 sock.close()
             self.sockets = sockets
         self.control, self.relay = control, relay
+        self.epoch += 1
         self.steered = bool(answer["steered"])
         self._forwards = bool(answer["forwards"])
         self.hub_pid = int(answer["pid"])
@@ -201,7 +216,9 @@ class PortSpace:
         command = [sys.executable, "-m", "pysctplib.host.hub", "--port", str(self.udp_port), "--mode", self.mode]
         if self._group is not None:
             command += ["--group", str(self._group)]
-        inherited = [sock.fileno() for sock in self.sockets] if self._forwards else []
+        # A forwarding hub cannot bind to the port while those that were forwarded to have copies of its sockets.
+        forwarded = self._forwards or (self.mode == "forward" and not self.steered)
+        inherited = [sock.fileno() for sock in self.sockets] if forwarded else []
         if inherited:
             command += ["--inherit", ",".join(map(str, inherited))]
         root = str(Path(__file__).resolve().parents[2])

@@ -145,7 +145,7 @@ class Library:
         self.udp_sockets: dict[int, socket.socket] = {}
         self.always_ready: set[int] = set()  # descriptors that no selector takes, such as files
         self.stack_fds: set[int] = set()
-        self.watched_filenos: list[int] = []
+        self.watched_epoch = -1
         self.dispatching = False
         self.waiting = False
         self.selector = selectors.DefaultSelector()

@@ -85,16 +85,15 @@ def _wait(
 
 
 def _watch_stack(lib: Library) -> None:
-    """Follow the stack's descriptors, which may change."""
-    wanted = lib.stack.filenos()
-    if wanted == lib.watched_filenos:
+    """Follow the stack's descriptors, which may change; others may come back under the numbers of old ones."""
+    if lib.watched_epoch == lib.stack.epoch:
         return
-    for fd in lib.stack_fds - set(wanted):
+    lib.watched_epoch = lib.stack.epoch
+    for fd in lib.stack_fds:
         lib.selector.unregister(fd)
-    for fd in set(wanted) - lib.stack_fds:
+    lib.stack_fds = set(lib.stack.filenos())
+    for fd in lib.stack_fds:
         lib.selector.register(fd, selectors.EVENT_READ)
-    lib.stack_fds = set(wanted)
-    lib.watched_filenos = list(wanted)
 
 
 # The functions of the API

@@ -36,6 +36,7 @@ class LoopDriver:
         self._loop = loop
         self._gone = gone
         self._readers: list[int] = []
+        self._epoch = -1
         self._timer: asyncio.TimerHandle | None = None
         self._armed = float("inf")
         self._scheduled = False
@@ -48,13 +49,14 @@ class LoopDriver:
         self._watch()
 
     def _watch(self) -> None:
-        wanted = self._stack.filenos()
-        if wanted != self._readers:
-            for fd in set(self._readers) - set(wanted):
+        if self._epoch != self._stack.epoch:
+            self._epoch = self._stack.epoch
+            # All of them, whatever their numbers: the system forgot the old ones when they were closed.
+            for fd in self._readers:
                 self._loop.remove_reader(fd)
-            for fd in set(wanted) - set(self._readers):
+            self._readers = self._stack.filenos()
+            for fd in self._readers:
                 self._loop.add_reader(fd, self._readable, fd)
-            self._readers = list(wanted)
 
     def _readable(self, fd: int) -> None:
         self._in_turn = True
@@ -86,7 +88,7 @@ class LoopDriver:
                 self._timer.cancel()
             self._armed = deadline
             self._timer = self._loop.call_at(deadline + self._offset, self._expired)
-        if self._readers != stack.filenos():
+        if self._epoch != stack.epoch:
             self._watch()
 
     def _expired(self) -> None:

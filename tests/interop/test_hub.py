@@ -164,6 +164,22 @@ def test_any_process_may_be_killed_and_the_others_go_on(start, shared, mode, hos
     wait_for(lambda: gone(fresh))  # the hub ends after the last
 
 
+@pytest.mark.skipif(MODES == ["forward"], reason="no steering here")
+def test_regression_whom_a_steering_hub_forwarded_to_could_not_replace_it(start, join, shared):
+    """They hold copies of its sockets, and so the port was taken for the hub that they started."""
+    steered = join(shared, "steer")
+    server, client = start("serve", shared, "forward", 2001), start("talk", shared, "forward", "127.0.0.1", 2001)
+    assert server.line()[3] == "forwarded"
+    hub = int(client.line()[2])
+    assert client.until("up")
+    client.talk("one")
+    steered.close()
+    os.kill(hub, signal.SIGKILL)
+    client.talk("two")
+    assert client.next_hub(hub) == server.next_hub(hub)
+    client.talk("three")
+
+
 def test_the_hub_at_the_real_port(start):
     """UDP 9899, if nobody else on this host has it."""
     with contextlib.ExitStack() as stack:

@@ -1,8 +1,11 @@
 """The walk-through with our programs as real processes on loopback, in each way to share or not share UDP ports.
 
-Registrar, two servers, user; each of them is killed (SIGKILL) once, and the others go on.
+Registrar, two servers, user, and the hub where there is one; each of them is killed (SIGKILL) once, and the others
+go on.
 """
 
+import contextlib
+import os
 import random
 import re
 import signal
@@ -13,6 +16,8 @@ from contextlib import contextmanager
 
 import pytest
 from rserpool_apps import scenario
+
+from pysctplib.host.client import PortSpace
 
 from .helpers import ROOT, free_udp_ports
 from .programs import ours, running
@@ -78,6 +83,24 @@ def udp_ports_in_use():
     return found
 
 
+def kill_the_hub(way):
+    """Kill the hub of UDP port 9899; return once another one has taken over the processes of the one before."""
+    with contextlib.closing(PortSpace(9899, way)) as space:
+        os.kill(space.hub_pid, signal.SIGKILL)
+        fallen = space.hub_pid
+    with contextlib.closing(PortSpace(9899, way)) as space:
+        assert space.hub_pid != fallen
+
+
+def is_free(way, port):
+    """Whether an SCTP port at UDP port 9899 can be had."""
+    with contextlib.closing(PortSpace(9899, way)) as space:
+        try:
+            return space.claim(port) == port
+        except OSError:
+            return False
+
+
 def test_the_walk_through_with_every_program_killed_once(town):
     with (
         town.registrar_running() as registrar,
@@ -96,8 +119,18 @@ def test_the_walk_through_with_every_program_killed_once(town):
         assert replies(client) == list(range(1, len(replies(client)) + 1))
         registrar.expect(rf"Removed PingPongPool/\${victim.identifier}", 15)
 
+        # The hub: nobody notices.
+        if town.way != "private":
+            kill_the_hub(town.way)
+            have = len(replies(client))
+            client.expect(ACK, 15, count=have + 20)
+            assert replies(client) == list(range(1, len(replies(client)) + 1))
+
         # The registrar: the session does not need it.
         registrar.send_signal(signal.SIGKILL)
+        registrar.popen.wait(10)
+        if town.way != "private":
+            assert is_free(town.way, town.port)
         have = len(replies(client))
         client.expect(ACK, 10, count=have + 20)
 
