@@ -43,6 +43,9 @@ QUICK = (
 LIMIT = 3.0  # seconds, see World.end
 INT, TERM = signal.SIGINT, signal.SIGTERM
 PLANS = ((INT,), (TERM,), (INT, INT), (TERM, INT))  # the second signal while the program is already ending
+GOLDEN = ROOT / "tests" / "golden"
+PLAIN = ("cspmonitor", "scriptingcontrol", "rspdemo", "rsptrace", "execalarm")  # have no -transport
+NAMELESS = (*PLAIN, "hsdump", "rspregistrar")  # and no -poolhandle
 BAD = re.compile("Traceback|Exception ignored|was never|Task was destroyed|[A-Z][a-z]+Error:")
 
 
@@ -86,7 +89,7 @@ class World:
 
     def start(self, program: str, *options: str, terminal: bool = False, **more: object) -> Running:
         """Start a program, with ``terminal`` at one."""
-        transport = () if program in ("cspmonitor", "scriptingcontrol", "rspdemo") else (TRANSPORT,)
+        transport = () if program in PLAIN else (TRANSPORT,)
         command = ours(program, *transport, *options)
         if not terminal:
             return self.stack.enter_context(running(command, **more))
@@ -181,7 +184,7 @@ def alone(program: str, stage: str, where: str, ready: str, *options: str, termi
 
     def scene(world: World) -> Scene:
         handle = world.name(program)
-        named = () if program in ("hsdump", "cspmonitor", "rspregistrar") else (f"-poolhandle={handle}",)
+        named = () if program in NAMELESS else (f"-poolhandle={handle}",)
         place = getattr(world, where) if where else ()
         if program == "hsdump":
             place = (place[1].partition("=")[2],)
@@ -293,6 +296,32 @@ def example(world: World) -> Scene:
     assert list(directory.iterdir()) == []
 
 
+def testing(world: World) -> Scene:
+    """testregistrator with two elements."""
+    handle = world.name("test")
+    one = world.start("testregistrator", f"-poolhandle={handle}", "-poolelements=2", *world.pool)
+    world.registrar.expect(f"Registered {handle}-0001", 60, count=2)
+    yield
+    world.end(one, "testregistrator registered", seen=world.deregistered(f"{handle}-0001"))
+
+
+def alarming(world: World) -> Scene:
+    """execalarm, whose command is in a session of its own."""
+    nap = f"{random.randint(10**6, 10**7)}.25"
+    one = world.start("execalarm", "600", f"echo begun; sleep {nap}")
+    one.expect("begun", 60)
+    yield
+    world.end(one, "execalarm waiting", status=130)
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if nap.encode() in _content(p)]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def registering_registrar(world: World) -> Scene:
     """A registrar that has an element."""
     group = f"-asapannounce=239.0.0.50:{random.randint(10000, 19999)}"
@@ -320,6 +349,12 @@ SCENES: Sequence[Callable[[World], Scene]] = (
     controlling,
     example,
     registering_registrar,
+    testing,
+    alarming,
+    alone("hrestest", "resolving", "pool", r"\d", "-statsinterval=100", "-pause=10"),
+    alone("attacker", "registering", "pool", "successful", "-interval=0.05"),
+    alone("rsptrace", "following", "", "ASAP_REGISTRATION", str(GOLDEN / "01-asap-basic.pcap"), "-follow"),
+    alone("rspdemo", "playing", "", "in use|replies", "-scenario=pingpong", terminal=True),
     alone("rspserver", "before a registrar is found", "nobody", "Weight DPF", "-echo", *PATIENT),
     alone("rspserver", "before a registrar is found", "nobody", "Max Memory", "-scripting", *PATIENT),
     alone("pingpongclient", "before a registrar is found", "nobody", "Transport"),
