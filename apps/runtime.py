@@ -7,13 +7,14 @@ thread that computes. Further signals change nothing. What signals do before tha
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import os
 import random
 import signal
 import socket
 import sys
-import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,6 +36,10 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
         return asyncio.new_event_loop
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def _numbers() -> list[int]:
+    return [getattr(signal, name) for name in _SIGNALS]
 
 
 def say_break(number: int) -> None:
@@ -91,22 +96,32 @@ def _cut(status: int) -> None:
     os._exit(status)
 
 
+def _watch() -> None:
+    time.sleep(GRACE)
+    _cut(0)
+
+
 def run(main: Callable[[], Coroutine[Any, Any, int]], *, quiet: bool = False) -> int:
     """Run ``main`` until it returns its exit status, or a signal ends it (status 0). OSError is for the caller.
 
     ``quiet``: say nothing about signals.
     """
+    signalled: list[int] = []
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        status = runner.run(_guarded(main, quiet))
+        status = runner.run(_guarded(main, quiet, signalled))
+    if signalled:
+        # The interpreter's own end would make them deadly again.
+        for number in _numbers():
+            signal.signal(number, signal.SIG_IGN)
     if not quiet:
         _say("\nTerminated!")
     return status
 
 
-async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool) -> int:
+async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool, signalled: list[int]) -> int:
     loop = asyncio.get_running_loop()
     task = loop.create_task(main())
-    with _signals(loop, task, quiet) as signalled:
+    with _signals(loop, task, quiet, signalled):
         try:
             return await task
         except asyncio.CancelledError:
@@ -116,13 +131,13 @@ async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool) ->
 
 
 @contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[int], quiet: bool) -> Iterator[list[int]]:
+def _signals(
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[int], quiet: bool, signalled: list[int]
+) -> Iterator[None]:
     """While the block lasts, the first signal cancels the task and bounds the time to the process's end.
 
-    Yields the list of the signals that came, at most one. The handlers are Python's, not the loop's, since those
-    wait for the loop's next turn.
+    That signal is put into ``signalled``. The handlers are Python's; the loop's would wait for its next turn.
     """
-    signalled: list[int] = []
 
     def cancel() -> None:
         task.cancel()
@@ -133,16 +148,15 @@ def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[int], quiet: bo
         if signalled:
             return
         signalled.append(number)
-        watchdog = threading.Timer(GRACE, _cut, (0,))
-        watchdog.daemon = True
-        watchdog.start()
+        # Not a threading.Thread: its start takes locks that the main thread may hold just now.
+        _thread.start_new_thread(_watch, ())
         loop.call_soon_threadsafe(cancel)
 
     def wake() -> None:
         # Python code, not the bare method: only between its instructions handlers are called.
         reader.recv(4096)
 
-    numbers = [getattr(signal, name) for name in _SIGNALS]
+    numbers = _numbers()
     # A signal may come when the loop has looked for the last time before it sleeps: the byte wakes it.
     reader, writer = socket.socketpair()
     with reader, writer:
@@ -152,7 +166,7 @@ def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[int], quiet: bo
         wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         before = {number: signal.signal(number, on_signal) for number in numbers}
         try:
-            yield signalled
+            yield
         finally:
             for number in numbers:
                 if not signalled:  # else the handler stays, and does nothing: the rest of our life is bounded

@@ -149,7 +149,9 @@ class World:
 
     def server(self, service: str, handle: str, *options: str, **more: object) -> Running:
         """Start a server and wait until it is registered."""
-        one = self.start("rspserver", f"-{service}", f"-poolhandle={handle}", *self.pool, *options, **more)
+        one = self.start(
+            "rspserver", f"-{service}", f"-poolhandle={handle}", *self.pool, *TRIALS, *options, **more
+        )
         one.expect(r"Identifier\s+= ", 60)
         return one
 
@@ -333,6 +335,7 @@ def registering_registrar(world: World) -> Scene:
     world.end(server, "rspserver -echo without its registrar")
 
 
+TRIALS = ("-registrarrequestmaxtrials=5",)  # many programs begin at a time
 PATIENT = ("-registrarconnecttimeout=600000", "-registrarresponsetimeout=600000")
 FRACTAL = ("-threads=2", "-configdir=FOLDER", "-recvtimeout=1000", "-width=2000")
 JOBS = ("-jobinterval=0.2", "-jobsize=100000000", "-vector=FOLDER/pu.vec", "-scalar=FOLDER/pu.sca",
