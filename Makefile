@@ -26,7 +26,7 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 --ignore=tests/soak --ignore=tests/interop
-	$(BIN)/pytest tests/interop
+	$(BIN)/pytest -n auto --dist loadfile tests/interop
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
