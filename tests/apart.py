@@ -16,7 +16,7 @@ PROBE = "from tests.apart import enter; enter()"
 
 
 def enter() -> None:
-    """Move the calling thread, and all that it starts, into a network with nothing but loopback. Raises OSError."""
+    """Move the calling thread, and all that it starts, into a network that is only loopback. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET):
         number = ctypes.get_errno()

@@ -1,8 +1,8 @@
 """For all tests: announces stay on loopback; workers have networks of their own; another try for real processes.
 
-The interop tests use the host's ports and multicast groups. So they run one after another, unless each worker can
-have a network of its own (apart.py): ``-n auto`` decides. They mostly wait, so there may be more workers than cores.
-A machine that is too busy for their deadlines gets two more tries.
+The interop tests use the host's ports and multicast groups. So they run one after another, unless each worker
+can have a network of its own (apart.py): ``-n auto`` decides. They mostly wait, so there may be more workers than
+cores. A machine that is too busy for their deadlines gets two more tries.
 """
 
 import os
