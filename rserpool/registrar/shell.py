@@ -33,6 +33,7 @@ PORTS = (10000, 59999)  # a random one of these if none is configured
 MAX_MESSAGE = 65536
 BACKLOG = 1024  # messages that may wait for one association before it is aborted
 DRAIN = 0.01  # seconds between attempts to send to an association whose buffer is full
+SETUP = 5.0  # seconds at least for an association that a message makes, with its TLS session
 RESCAN = 5.0  # seconds between looks at the host's interfaces
 
 _ENDED = (c.SCTP_COMM_LOST, c.SCTP_SHUTDOWN_COMP, c.SCTP_CANT_STR_ASSOC)
@@ -58,6 +59,7 @@ class Channel:
         self.bound = bound
         self.port = endpoint.port
         self.waiting: dict[int, deque[bytes]] = {}
+        self.setting_up: dict[tuple[tuple[str, ...], int], deque[bytes]] = {}
         self.partial: dict[tuple[int, int], bytes] = {}
 
 
@@ -200,6 +202,11 @@ class RegistrarShell:
         except OSError:
             return  # it is gone already; the notification of that is under way
         self.registrar.association_up(channel.name, association, addresses, port, now)
+        # What waits for it goes before what is sent by it from now on.
+        for (hosts, number), queue in channel.setting_up.items():
+            if number == port and not set(addresses).isdisjoint(hosts):
+                while queue:
+                    self._send(channel, association, queue.popleft())
 
     def _lost(self, channel: Channel, association: int, now: float) -> None:
         channel.waiting.pop(association, None)
@@ -265,9 +272,7 @@ class RegistrarShell:
         if isinstance(action, Send):
             self._send(channel, action.association, action.data)
         elif isinstance(action, SendTo):
-            task = self._loop.create_task(self._send_to(channel, action))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._send_to(channel, action)
         elif isinstance(action, Abort):
             self._abort(channel, action.association, action.reason)
         else:
@@ -309,26 +314,46 @@ class RegistrarShell:
         finally:
             channel.waiting.pop(association, None)
 
-    async def _send_to(self, channel: Channel, action: SendTo) -> None:
+    def _send_to(self, channel: Channel, action: SendTo) -> None:
+        """Send to addresses; what goes to the same ones while an association is set up follows in order."""
+        to = (action.addresses, action.port)
+        queue = channel.setting_up.get(to)
+        if queue is None:
+            channel.setting_up[to] = deque([action.data])
+            task = self._loop.create_task(self._set_up(channel, action))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif len(queue) < BACKLOG:
+            queue.append(action.data)
+        else:
+            self.registrar.state.drop("unreachable")
+
+    async def _set_up(self, channel: Channel, action: SendTo) -> None:
+        # However short the protocol's timers: an association given up half-way leaves its peer without the one
+        # message that counts, such as the keep-alive that tells an element of its new home.
+        config = self.config
+        patience = max(SETUP, config.keepalive_timeout if channel is self.asap else config.max_no_response)
         endpoint, to = channel.endpoint, (action.addresses, action.port)
+        remote = action.udp_port if action.udp_port != UDP_PORT else None
+        queue = channel.setting_up[to]
+        sending = False
         try:
-            if action.udp_port != UDP_PORT:
-                try:
-                    await endpoint.connect(
-                        action.addresses,
-                        action.port,
-                        remote_udp_port=action.udp_port,
-                        timeout=self.config.max_no_response,
-                    )
-                except OSError as error:
-                    if error.errno != errno.EISCONN:
-                        raise
-            async with asyncio.timeout(self.config.max_no_response):
-                await endpoint.send(action.data, to, ppid=PPID[channel.name])
+            try:
+                await endpoint.connect(*to, remote_udp_port=remote, timeout=patience)
+            except OSError as error:
+                if error.errno != errno.EISCONN:
+                    raise
+            async with asyncio.timeout(patience):
+                while queue:  # it may be empty already, see _up
+                    sending = True
+                    await endpoint.send(queue.popleft(), to, ppid=PPID[channel.name])
+                    sending = False
         except OSError as error:
             # Of no use to report: whoever does not hear us is found dead by the timers.
             log.debug("Cannot send to %s port %d: %s", ", ".join(action.addresses), action.port, error)
-            self.registrar.state.drop("unreachable")
+            self.registrar.statistics.dropped["unreachable"] += len(queue) + sending
+        finally:
+            del channel.setting_up[to]
 
     def _abort(self, channel: Channel, association: int, reason: str) -> None:
         if association < 0 and self.tcp is not None:
