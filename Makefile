@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 EXTRAS ?= dev
 
-.PHONY: demo test unit lint types bench soak experiment clean
+.PHONY: demo test unit lint types bench soak experiment clean screenshots
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,10 @@ unit: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.registrar
+
+screenshots: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[gui]'
+	$(BIN)/python -m tests.screenshots docs/images
 
 soak: $(STAMP)
 	$(BIN)/pytest tests/soak

@@ -20,6 +20,7 @@ import pytest
 from .helpers import ROOT
 
 OTHER, USUAL = b"\x1b[?1049h", b"\x1b[?1049l"  # switch to the other screen, and back
+LATE = 150_000  # bytes
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"  # the cursor
 
 
@@ -43,10 +44,17 @@ class Screen(pyte.Screen):
 
 
 class Terminal:
-    """A program's terminal. ``other`` is the screen that full-screen programs take, ``usual`` the one before."""
+    """A program's terminal. ``other`` is the screen that full-screen programs take, ``usual`` the one before.
 
-    def __init__(self, popen: subprocess.Popen[bytes], master: int, slave: int, columns: int, rows: int) -> None:
+    ``late``: nothing is drawn until the program has ended, and then the end of what it wrote; for programs that
+    write more than the emulator can draw.
+    """
+
+    def __init__(
+        self, popen: subprocess.Popen[bytes], master: int, slave: int, columns: int, rows: int, late: bool
+    ) -> None:
         self.popen = popen
+        self._late = late
         self.written = b""
         self.other, self.usual = Screen(columns, rows), Screen(columns, rows)
         self._streams = {True: pyte.ByteStream(self.other), False: pyte.ByteStream(self.usual)}
@@ -62,6 +70,8 @@ class Terminal:
         while data := self._some():
             with self._lock:
                 self.written += data
+                if self._late:
+                    continue
                 rest += data
                 while (place := rest.find(b"\n")) >= 0 or len(rest) > 8192:
                     cut = place + 1 if place >= 0 else len(rest)
@@ -87,6 +97,11 @@ class Terminal:
             if found:
                 self._on_other = not self._on_other
 
+    @property
+    def now(self) -> Screen:
+        """The screen that is shown."""
+        return self.other if self._on_other else self.usual
+
     def press(self, keys: str) -> None:
         """Press keys."""
         os.write(self._master, keys.encode())
@@ -96,7 +111,7 @@ class Terminal:
         end = time.monotonic() + seconds
         while True:
             with self._lock:
-                seen = (self.other if self._on_other else self.usual).text
+                seen = self.now.text
             if words in seen:
                 return
             if time.monotonic() > end:
@@ -113,6 +128,8 @@ class Terminal:
         os.close(self._slave)
         self._slave = -1
         self._reader.join(10)
+        if self._late:
+            self._feed(self.written[-LATE:].partition(b"\n")[2])
         return status
 
     def close(self) -> None:
@@ -124,7 +141,9 @@ class Terminal:
 
 
 @contextmanager
-def terminal(command: Sequence[str], columns: int, rows: int, **environment: str) -> Iterator[Terminal]:
+def terminal(
+    command: Sequence[str], columns: int, rows: int, late: bool = False, **environment: str
+) -> Iterator[Terminal]:
     """Run a program in a terminal while the block lasts."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -135,7 +154,7 @@ def terminal(command: Sequence[str], columns: int, rows: int, **environment: str
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )  # fmt: skip
-    one = Terminal(popen, master, slave, columns, rows)
+    one = Terminal(popen, master, slave, columns, rows, late)
     try:
         yield one
     finally:
