@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from . import demo_image, demo_story
+from . import demo_image, demo_story, logs
 from .demo_keys import Keyboard, keys_pressed
 from .demo_place import choose_place
 from .demo_script import play
@@ -68,7 +69,8 @@ PROGRAM = Program(
     ),
 )  # fmt: skip
 
-FRAME = 0.1  # seconds between pictures
+FRAME = 0.1  # seconds between pictures, at least
+PAUSE = 5  # times as long as a picture took
 HASTE = 1.0  # seconds that programs have to end after a signal
 
 
@@ -79,8 +81,10 @@ async def drawing(stage: Stage, draw: Callable[[float], None]) -> AsyncIterator[
     async def keep() -> None:
         while True:
             stage.observe()
+            began = time.monotonic()
             draw(stage.now())
-            await asyncio.sleep(FRAME)
+            # A large terminal must not take the processor from the programs that are shown.
+            await asyncio.sleep(max(FRAME, PAUSE * (time.monotonic() - began)))
 
     task = asyncio.create_task(keep())
     try:
@@ -169,6 +173,7 @@ def main(words: Sequence[str]) -> int:
     if isinstance(values, int):
         return values
     os.environ.pop("RSERPOOL_TRANSPORT", None)
+    logs.begin(0, None, None, False)  # else warnings of the user within this process go into the picture
     name = values.file or values.scenario
     try:
         found = source(name)

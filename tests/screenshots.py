@@ -59,7 +59,7 @@ def pool_user_and_monitor(browser: Browser, folder: Path, scratch: Path) -> None
     with ExitStack() as stack:
         monitor = stack.enter_context(
             terminal(
-                ours("cspmonitor", f"-localaddress=127.0.0.1:{port}", "-full", "-updateinterval=200"), 110, 20
+                ours("cspmonitor", f"-localaddress=127.0.0.1:{port}", "-full", "-updateinterval=200"), 110, 23
             )
         )
         pool = Pool(stack, "-fgpcookiemaxpackets=2")

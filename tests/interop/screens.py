@@ -129,8 +129,19 @@ class Terminal:
         self._slave = -1
         self._reader.join(10)
         if self._late:
-            self._feed(self.written[-LATE:].partition(b"\n")[2])
+            self._draw_end()
         return status
+
+    def _draw_end(self) -> None:
+        """Draw the end of what was written to the one screen and to the other."""
+        before, switched, rest = self.written.partition(OTHER)
+        live, back, after = rest.partition(USUAL)
+        if switched:
+            home = live.find(b"\x1b[H", max(0, len(live) - LATE))
+            self._streams[True].feed(live[max(0, home) :])
+        else:
+            before = before[-LATE:].partition(b"\n")[2]
+        self._streams[False].feed(before + after)
 
     def close(self) -> None:
         """Close both ends."""

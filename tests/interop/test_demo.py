@@ -27,7 +27,7 @@ def check_end(shown):
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 60)])
 def test_the_demo_in_a_terminal(columns, rows, tmp_path):
     image = tmp_path / "image.png"
-    with terminal(ours("rspdemo", f"-png={image}"), columns, rows) as shown:
+    with terminal(ours("rspdemo", f"-png={image}"), columns, rows, late=True) as shown:
         assert shown.end(40) == 0, shown.usual.text
     check_end(shown)
     # The live picture: as large as the terminal, overwritten in place.
@@ -35,7 +35,7 @@ def test_the_demo_in_a_terminal(columns, rows, tmp_path):
     assert shown.other.scrolled == 0
     assert b"\x1b[2K" not in live, "lines are erased before they are written: that flickers"
     assert live.count(b"\x1b[2J") <= 1
-    assert live.count(b"\x1b[H") > 20, "it is live"
+    assert live.count(b"\x1b[H") > 10, "it is live"
     picture = [line for line in shown.other.display if "▀▀▀▀" in line]
     assert len(picture) >= min(rows - 8, columns // 4 - 2)
     # What is left: the picture once more, and what happened.
