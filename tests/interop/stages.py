@@ -339,7 +339,7 @@ TRIALS = ("-registrarrequestmaxtrials=5",)  # many programs begin at a time
 PATIENT = ("-registrarconnecttimeout=600000", "-registrarresponsetimeout=600000")
 FRACTAL = ("-threads=2", "-configdir=FOLDER", "-recvtimeout=1000", "-width=2000")
 JOBS = ("-jobinterval=0.2", "-jobsize=100000000", "-vector=FOLDER/pu.vec", "-scalar=FOLDER/pu.sca",
-        "-keepalivetransmissioninterval=300", "-keepalivetimeoutinterval=300")  # fmt: skip
+        "-keepalivetransmissioninterval=1000", "-keepalivetimeoutinterval=60000")  # fmt: skip
 WORK = ("-input=FOLDER/work.tar", "-output=FOLDER/out", "-retrydelay=5000")
 
 SCENES: Sequence[Callable[[World], Scene]] = (
@@ -355,7 +355,7 @@ SCENES: Sequence[Callable[[World], Scene]] = (
     testing,
     alarming,
     alone("hrestest", "resolving", "pool", r"\d", "-statsinterval=100", "-pause=10"),
-    alone("attacker", "registering", "pool", "successful", "-interval=0.05"),
+    alone("attacker", "registering", "pool", "successful", "-interval=0.5"),
     alone("rsptrace", "following", "", "ASAP_REGISTRATION", str(GOLDEN / "01-asap-basic.pcap"), "-follow"),
     alone("rspdemo", "playing", "", "in use|replies", "-scenario=pingpong", terminal=True),
     alone("rspserver", "before a registrar is found", "nobody", "Weight DPF", "-echo", *PATIENT),
