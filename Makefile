@@ -30,7 +30,7 @@ unit: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
-	$(BIN)/python -m tests.bench.registrar
+	$(BIN)/python -m tests.bench.registrar --lab
 
 screenshots: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[gui]'

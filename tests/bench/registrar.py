@@ -1,20 +1,24 @@
 """A registrar under load: registrations and handle resolutions per second, memory per pool element.
 
     python -m tests.bench.registrar [--transport userland|kernel] [--elements N]... [--seconds S] [--original]
-                                    [--address A] [--window W] [--json FILE]
+                                    [--lab] [--address A] [--window W] [--json FILE]
 
 One registrar process, one client process with one association; the client keeps ``window`` requests under way.
 ``--original`` measures RSPLIB's rspregistrar beside ours (in the lab's guest, over kernel SCTP; it refuses
-loopback, so ``--address`` is another address of the host). Compare within a run only.
+loopback, so ``--address`` is another address of the host). ``--lab`` does that in a guest afterwards,
+with the same load, and prints ours by the original's. Compare within a run only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +30,10 @@ from rserpool.wire.types import SCTP, Policy, PoolElement
 from rserpool.wire.types import Transport as Where
 
 PORT = 3863
+SIZES = (10, 1000, 100_000)
+GUEST_ADDRESS = "10.255.255.1"  # the original refuses loopback
+GUEST_PATIENCE = 1500  # seconds
+ROOT = Path(__file__).parents[2]
 HANDLE = b"BenchPool"
 
 
@@ -145,6 +153,45 @@ async def measure(
     return result
 
 
+def in_guest(elements: Sequence[int], seconds: float, window: int) -> list[Result]:
+    """Measure ours and the original in a guest of the lab; nothing, and why, where there is none."""
+    missing = [program for program in ("linux.uml", "rspregistrar") if shutil.which(program) is None]
+    if missing:
+        print(f"not measured: {', '.join(missing)} missing (tests/interop/lab/install-lab)")
+        return []
+    with tempfile.TemporaryDirectory(prefix="registrar-bench-") as directory:
+        found = Path(directory) / "results.json"
+        sizes = [word for size in elements for word in ("--elements", str(size))]
+        line = [sys.executable, "-m", "tests.bench.registrar", "--transport=kernel", "--original", *sizes]
+        line += [f"--address={GUEST_ADDRESS}", f"--seconds={seconds}", f"--window={window}", f"--json={found}"]
+        lab = ROOT / "tests" / "interop" / "lab" / "uml-run"
+        guest = ["bash", str(lab), "--timeout", str(GUEST_PATIENCE), "--mem", "1024M", "--rw", directory, "--"]
+        done = subprocess.run([*guest, *line], cwd=ROOT, check=False)
+        if done.returncode or not found.exists():
+            print(f"not measured: the guest ended with {done.returncode}")
+            return []
+        return [Result(**values) for values in json.loads(found.read_text())]
+
+
+def verdicts(results: list[Result]) -> list[str]:
+    """Ours by the original's, and the largest pool by the smallest."""
+    lines = []
+    originals = {r.elements: r for r in results if r.who == "original"}
+    for who in dict.fromkeys(r.who for r in results if r.who != "original"):
+        mine = {r.elements: r for r in results if r.who == who}
+        few, many = min(mine), max(mine)
+        if few != many:
+            ratio = mine[many].resolutions / mine[few].resolutions
+            lines.append(f"{who}: resolutions with {many} elements are {ratio:.2f} of those with {few}")
+        for size in sorted(mine.keys() & originals.keys()) if "kernel" in who else ():
+            ratios = [
+                f"{what} {getattr(mine[size], what) / getattr(originals[size], what):.2f}"
+                for what in ("registrations", "reregistrations", "resolutions")
+            ]
+            lines.append(f"{who} by original, {size} elements: {', '.join(ratios)}")
+    return lines
+
+
 def main() -> int:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,10 +202,11 @@ def main() -> int:
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--udp-port", type=int, default=29899)
     parser.add_argument("--original", action="store_true")
+    parser.add_argument("--lab", action="store_true", help="then ours and the original in the lab's guest")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     results: list[Result] = []
-    for elements in chosen.elements or (10, 1000, 100_000):
+    for elements in chosen.elements or SIZES:
         for original in (False, True) if chosen.original else (False,):
             who = "original" if original else f"ours, {chosen.transport}"
             process = registrar(original, chosen.transport, chosen.address, chosen.udp_port)
@@ -185,6 +233,11 @@ def main() -> int:
                 f"{' '.join(r.notes)}",
                 flush=True,
             )
+    for line in verdicts(results):
+        print(line, flush=True)
+    if chosen.lab:
+        print("in the lab's guest, over kernel SCTP:", flush=True)
+        results += in_guest(chosen.elements or SIZES, chosen.seconds, chosen.window)  # which prints what it finds
     if chosen.json:
         chosen.json.write_text(json.dumps([vars(r) for r in results], indent=1))
     return 0
