@@ -11,7 +11,8 @@ from .screens import HIDE, OTHER, SHOW, USUAL, terminal
 
 
 def test_make_demo_plays_the_default_scenario():
-    said = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "-n", "--no-print-directory", "demo"]  # this may run below another make
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1].endswith("/rspdemo")
 
 
