@@ -171,10 +171,7 @@ def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, 
 
 
 def endpoint_unreachable(state: State, link: Link, message: asap.EndpointUnreachable, now: float) -> None:
-    """ENDPOINT_UNREACHABLE: an own element is asked at once whether it lives (RFC 5352 §3.5).
-
-    Too many reports remove an element, whoever its home is.
-    """
+    """ENDPOINT_UNREACHABLE: too many reports remove an element, whoever its home is (RFC 5352 §3.5)."""
     if not link.reports.admit(message.handle, state.config.max_report_rate, now):
         state.drop("unreachability report rate")
         return
@@ -186,8 +183,6 @@ def endpoint_unreachable(state: State, link: Link, message: asap.EndpointUnreach
     if element.reports >= state.config.max_bad_reports:
         log.log(ACTION, "%r was reported unreachable %d times: removing it", element, element.reports)
         remove(state, element, "unreachable")
-    elif element.home == state.identifier and element not in state.keepalive_timeouts:
-        keepalive_due(state, element, now)
 
 
 def association_lost(state: State, link: Link, now: float) -> None:
