@@ -28,10 +28,13 @@ class Loop:
         stack = self.stack
         stack.flush()
         deadline = stack.deadline()
-        wait = at_most if deadline is None else min(at_most, max(0.0, deadline - stack.now()))
+        wait = at_most
+        if deadline is not None:
+            wait = deadline - stack.now()
+            wait = 0.0 if wait < 0.0 else at_most if wait > at_most else wait
         for fd, _ in self.poll.poll(wait * self.unit):
             stack.readable(fd)
-        deadline = stack.deadline()
+        # A deadline that came with what was read is seen in the next turn.
         if deadline is not None and deadline <= stack.now():
             stack.expire()
         return stack.events()

@@ -26,6 +26,7 @@ Receive = Callable[[bytes, PathKey, float], None]
 BUFFER = 65535
 SOCKET_BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
 READS = 48  # system calls at one wake-up at most, so that timers get their turn
+PATIENCE = 16  # wake-ups with one datagram each before a second one is asked for again
 ROUTE_LIFE = 30.0  # seconds that a route's choice of source address is remembered
 BACKLOG = 4096  # datagrams kept while the system's send buffer is full
 MANY = "many"  # in place of the local address of a packet that was sent to many hosts
@@ -127,7 +128,8 @@ class UdpCarrier:
         self._buffer = bytearray(BUFFER)
         self._view = memoryview(self._buffer)
         self._budget: dict[int, int] = {}
-        self._names: dict[bytes, str] = {}
+        self._patience = 0  # wake-ups until a dialogue is looked at more closely
+        self._names: dict[bytes, str] = {}  # PKTINFO, never of the size of a UDP_GRO -> own address
         self._routes: dict[PathKey, _Route | None] = {}
         self._routes_at = 0.0
         self._backlog: list[Datagram] = []
@@ -162,8 +164,8 @@ class UdpCarrier:
     def readable(self, fd: int, receive: Receive, now: float) -> None:
         """Read what is there, a bounded number of datagrams, and hand each to ``receive``.
 
-        After a wake-up that found one datagram, the next one asks the kernel only once: a dialogue needs no
-        second system call to learn that there is nothing more. A bulk transfer is read until it is drained.
+        After a wake-up that found one datagram, the next ones ask the kernel only once: a dialogue needs no second
+        system call to learn that there is nothing more. A bulk transfer is read until it is drained.
         """
         sock = self.sockets.get(fd)
         if sock is None:
@@ -174,19 +176,24 @@ class UdpCarrier:
             try:
                 size, ancillary, flags, source = recvmsg(buffers, 128)
             except BlockingIOError:
-                self._budget[fd] = max(count, 1)
+                if count <= 1:
+                    self._budget[fd] = 1
+                    self._patience = PATIENCE
+                else:
+                    self._budget[fd] = count
                 return
             except OSError as error:  # an ICMP error of an earlier send
                 self._note(error.errno)
                 continue
             segment, local = size, ""
             for level, kind, value in ancillary:
-                if level == linux.SOL_UDP and kind == linux.UDP_GRO:
+                known = names.get(value)
+                if known is not None:
+                    local = known
+                elif kind == linux.UDP_GRO and level == linux.SOL_UDP:
                     segment = linux.INT.unpack_from(value)[0] or size
                 else:
-                    raw = value[4:] if len(value) == 12 else value[:16]
-                    known = names.get(raw)
-                    local = known if known is not None else self._name(raw)
+                    local = self._name(value)
             if local is MANY:
                 self.counters.not_unicast += 1
                 continue
@@ -200,13 +207,17 @@ class UdpCarrier:
                     receive(bytes(view[start : min(start + segment, size)]), key, now)
                 if budget == 1:
                     budget = 2
-        self._budget[fd] = min(budget * 2, READS)
+        if budget == 1 and self._patience:
+            self._patience -= 1
+        else:
+            self._budget[fd] = min(budget * 2, READS)
 
-    def _name(self, raw: bytes) -> str:
+    def _name(self, info: bytes) -> str:
+        """Return the own address of a PKTINFO, and remember it."""
         if len(self._names) > 1024:
             self._names.clear()
-        name = local_address(raw)
-        self._names[raw] = name
+        name = local_address(info[4:] if len(info) == 12 else info[:16])
+        self._names[info] = name
         return name
 
     # ---- sending

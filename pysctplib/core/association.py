@@ -16,17 +16,27 @@ from typing import TYPE_CHECKING
 
 from ..errors import DecodeError
 from ..wire import causes, chunks, packet
-from ..wire.chunks import DATA_HEADER, DATA_HEADER_SIZE
+from ..wire.chunks import DATA_HEADER, DATA_HEADER_SIZE, SACK
 from ..wire.packet import CHUNK
 from . import flight, heartbeat, inbound, setup, teardown
 from .addresses import canonical
 from .config import Config
 from .events import Event, PathChange, RemoteError, SenderDry, SendFailed, Writable
-from .flight import Flight
-from .inbound import Inbound
+from .flight import Flight, on_sack
+from .inbound import Inbound, on_data, packet_done
 from .outbound import ACKED, Item, Outbound
-from .path import Path, PathKey, PathState
-from .states import SENDS_DATA, SETTING_UP, TAKES_DATA, TRANSITIONS, State
+from .path import ACTIVE, INACTIVE, Path, PathKey
+from .states import (
+    CLOSED,
+    COOKIE_WAIT,
+    SENDS_DATA,
+    SETTING_UP,
+    SHUTDOWN_ACK_SENT,
+    SHUTDOWN_SENT,
+    TAKES_DATA,
+    TRANSITIONS,
+    State,
+)
 from .transmit import emit, sack_path
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ class Association:
     __slots__ = (
         "above_half", "buffered", "bundle_one", "closing", "config", "control", "current", "dirty",
         "doomed", "endpoint", "engine", "error_count", "established", "events", "flight", "fragment_size",
-        "header", "id", "inbound", "inbound_streams", "last_activity", "local_tag", "outbound",
+        "header", "header_in", "id", "inbound", "inbound_streams", "last_activity", "local_tag", "outbound",
         "outbound_streams", "paths", "peer_adaptation", "peer_port", "peer_tag", "pending", "primary",
         "reply_path", "scheduled", "sends_data", "shutdown_count", "state", "t1", "t2", "t5", "t_autoclose",
         "takes_data", "ties", "user",
@@ -71,7 +81,7 @@ class Association:
         self.id = identifier
         self.config = config
         self.events: list[Event] = self.engine.queued_events
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.sends_data = self.takes_data = False
         self.peer_port = peer_port
         self.local_tag = local_tag
@@ -102,6 +112,7 @@ class Association:
         self.scheduled = inf  # the time of this association's valid entry in the engine's heap
         self.user: object = None  # for whoever drives the engine
         self.set_peer_tag(0)
+        self.header_in = packet.HEADER.pack(peer_port, endpoint.port, local_tag)
 
     def __repr__(self) -> str:
         return f"<Association {self.id} {self.state.value} port {self.endpoint.port} to {self.peer_port}>"
@@ -127,19 +138,21 @@ class Association:
         empty message or a bad stream, EMSGSIZE if fragmentation is disabled and needed, EADDRNOTAVAIL.
         """
         if self.closing or (not self.sends_data and self.state not in SETTING_UP):
-            code = errno.ENOTCONN if self.state is State.CLOSED else errno.EPIPE
+            code = errno.ENOTCONN if self.state is CLOSED else errno.EPIPE
             raise OSError(code, "the association is closed or being shut down")
         if type(data) is not bytes:
             data = bytes(data)
         size = len(data)
-        if not size or not 0 <= stream < self.outbound_streams:
+        if not size or stream >= self.outbound_streams or stream < 0:
             raise OSError(errno.EINVAL, "empty message" if not size else f"no stream {stream}")
         limit = self.config.send_buffer
         buffered = self.buffered
         if buffered >= limit:  # like kernels: any room takes a whole message
             self.above_half = True
             raise OSError(errno.EAGAIN, "the send buffer is full")
-        flags = (chunks.UNORDERED if unordered else 0) | (chunks.IMMEDIATE if immediate else 0)
+        flags = chunks.UNORDERED if unordered else 0
+        if immediate:
+            flags |= chunks.IMMEDIATE
         target = None
         if path is not None:
             target = self.paths.get(canonical(path))
@@ -148,8 +161,9 @@ class Association:
         if size > self.fragment_size and self.config.disable_fragments:
             raise OSError(errno.EMSGSIZE, f"{size} bytes do not fit into one chunk")
         item = Item(data, stream, ppid, flags, context, target, inf if lifetime is None else now + lifetime)
-        self.outbound.queue.append(item)
-        self.outbound.bytes += size
+        outbound = self.outbound
+        outbound.queue.append(item)
+        outbound.bytes += size
         self.buffered = buffered = buffered + size
         if buffered > limit >> 1:
             self.above_half = True
@@ -166,7 +180,7 @@ class Association:
 
     def abort(self, now: float, reason: bytes = b"") -> None:
         """Abort (section 11.1.4); ``reason`` goes to the peer."""
-        if self.state is not State.CLOSED:
+        if self.state is not CLOSED:
             teardown.abort(self, [(causes.USER_ABORT, bytes(reason))], errno.ECONNABORTED)
 
     def set_primary(self, address: str) -> None:
@@ -221,10 +235,11 @@ class Association:
 
     def replace_tag(self, tag: int) -> None:
         """Take a new local tag (restart)."""
-        by_tag = self.engine.by_tag
-        del by_tag[self.local_tag]
+        by_tag, by_header = self.engine.by_tag, self.engine.by_header
+        del by_tag[self.local_tag], by_header[self.header_in]
         self.local_tag = tag
-        by_tag[tag] = self
+        self.header_in = packet.HEADER.pack(self.peer_port, self.endpoint.port, tag)
+        by_tag[tag] = by_header[self.header_in] = self
 
     def ensure_ties(self) -> None:
         """Give this association tie-tags (section 5.2.2): random, not 0."""
@@ -240,7 +255,7 @@ class Association:
             path = self.paths[key[0]] = Path(key, mtu, self.config, confirmed)
             self.engine.by_peer[self.endpoint.port, key[0], self.peer_port] = self
         elif confirmed and not path.confirmed:
-            path.set_state(PathState.ACTIVE)
+            path.set_state(ACTIVE)
         return path
 
     def drop_path(self, path: Path) -> None:
@@ -319,7 +334,7 @@ class Association:
     def send_sack(self, now: float) -> None:
         """Send a SACK of the present state at once."""
         path = sack_path(self)
-        if self.state is State.SHUTDOWN_SENT:
+        if self.state is SHUTDOWN_SENT:
             return  # SHUTDOWN says it, see packet_done
         emit(self, path, [inbound.encode_sack(self, path.payload)])
 
@@ -367,8 +382,8 @@ class Association:
                 return False
         if path.errors <= path.max_retrans:
             path.errors += 1
-            if path.errors > path.max_retrans and path.state is not PathState.INACTIVE:
-                path.set_state(PathState.INACTIVE)
+            if path.errors > path.max_retrans and path.state is not INACTIVE:
+                path.set_state(INACTIVE)
                 self.events.append(PathChange(self, path.address, "unreachable", errno.ETIMEDOUT))
                 self.choose_current()
         return True
@@ -377,8 +392,8 @@ class Association:
         """An address answered: clear its errors, mark it active (section 8.2)."""
         path.errors = 0
         if not path.usable:
-            change = "available" if path.state is PathState.INACTIVE and path.confirmed else "confirmed"
-            path.set_state(PathState.ACTIVE)
+            change = "available" if path.state is INACTIVE and path.confirmed else "confirmed"
+            path.set_state(ACTIVE)
             self.events.append(PathChange(self, path.address, change))
             self.choose_current()
 
@@ -437,9 +452,10 @@ def _errors(path: Path) -> int:
 def receive(a: Association, data: bytes, path: Path, key: PathKey, start: int, now: float) -> None:
     """Process the chunks of a packet from offset ``start``; its tag and source were checked."""
     position, end = start, len(data)
+    last = end - 4
     has_data = False
     counters = a.engine.counters
-    while position + 4 <= end:
+    while position <= last:
         if data[position] == 0:
             if position + DATA_HEADER_SIZE > end:
                 counters.drop("truncated chunk")
@@ -455,37 +471,38 @@ def receive(a: Association, data: bytes, path: Path, key: PathKey, start: int, n
             if a.takes_data:
                 has_data = True
                 counters.in_data_chunks += 1
-                inbound.on_data(a, flags, tsn, stream, ssn, ppid, data, position + DATA_HEADER_SIZE, stop)
+                on_data(a, flags, tsn, stream, ssn, ppid, data, position + DATA_HEADER_SIZE, stop)
             else:
                 counters.drop("DATA in a wrong state")
+        elif data[position] == SACK and a.sends_data:
+            length = on_sack(a, data, position, end, now)
+            if not length:
+                break
+            stop = position + length
+            if a.state is CLOSED:
+                return
         else:
             kind, flags, length = CHUNK.unpack_from(data, position)
             stop = position + length
             if length < 4 or stop > end:
                 counters.drop("malformed chunk")
                 break
-            if kind == 3:
-                if a.sends_data:
-                    flight.on_sack(a, data, position, length, now)
-                else:
-                    counters.drop("SACK in a wrong state")
-            else:
-                handler = CHUNKS.get(kind)
-                if handler is not None:
-                    handler(a, flags, data[position + 4 : stop], path, now)
-                elif not _unknown(a, kind, data[position:stop]):
-                    break
-            if a.state is State.CLOSED:
+            handler = CHUNKS.get(kind)
+            if handler is not None:
+                handler(a, flags, data[position + 4 : stop], path, now)
+            elif not _unknown(a, kind, data[position:stop]):
+                break
+            if a.state is CLOSED:
                 return
         position = (stop + 3) & ~3
     if a.doomed:
         a.violation(now, a.doomed)
     elif has_data:
         a.last_activity = now
-        inbound.packet_done(a, path, now)
-        if a.state is State.SHUTDOWN_SENT:
+        packet_done(a, path, now)
+        if a.state is SHUTDOWN_SENT:
             teardown.data_while_sent(a, now)
-    if a.state is State.SHUTDOWN_SENT or a.state is State.SHUTDOWN_ACK_SENT:
+    if not a.sends_data and a.state in _SHUTTING:
         a.shutdown_count = 0  # section 9.2: any packet from the peer
 
 
@@ -499,7 +516,7 @@ def _unknown(a: Association, kind: int, whole: bytes) -> bool:
 
 def _on_heartbeat(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
     """HEARTBEAT: echo it to where it came from (section 8.3)."""
-    if a.state is not State.COOKIE_WAIT and len(value) + 4 <= path.payload:
+    if a.state is not COOKIE_WAIT and len(value) + 4 <= path.payload:
         emit(a, path, [packet.chunk(chunks.HEARTBEAT_ACK, 0, value)])
     else:
         a.engine.counters.drop("HEARTBEAT in a wrong state")
@@ -567,12 +584,13 @@ def _on_shutdown_ack(a: Association, flags: int, value: bytes, path: Path, now: 
         a.engine.counters.drop("SHUTDOWN ACK in a wrong state")
 
 
-_SHUTTING = (State.SHUTDOWN_SENT, State.SHUTDOWN_ACK_SENT)
+_SHUTTING = (SHUTDOWN_SENT, SHUTDOWN_ACK_SENT)
 _ESTABLISHED = (*SENDS_DATA, *_SHUTTING)
 
 CHUNKS: dict[int, Callable[[Association, int, bytes, Path, float], None]] = {
     chunks.INIT: _not_here("bundled INIT"),
     chunks.INIT_ACK: _not_here("bundled INIT ACK"),
+    chunks.SACK: _not_here("SACK in a wrong state"),
     chunks.HEARTBEAT: _on_heartbeat,
     chunks.HEARTBEAT_ACK: _on_heartbeat_ack,
     chunks.ABORT: _on_abort,
@@ -581,5 +599,5 @@ CHUNKS: dict[int, Callable[[Association, int, bytes, Path, float], None]] = {
     chunks.ERROR: _on_error,
     chunks.COOKIE_ECHO: _not_here("COOKIE ECHO that is not the first chunk"),
     chunks.COOKIE_ACK: setup.on_cookie_ack,
-    chunks.SHUTDOWN_COMPLETE: _checked((State.SHUTDOWN_ACK_SENT,), _on_shutdown_complete, "SHUTDOWN COMPLETE"),
+    chunks.SHUTDOWN_COMPLETE: _checked((SHUTDOWN_ACK_SENT,), _on_shutdown_complete, "SHUTDOWN COMPLETE"),
 }

@@ -75,7 +75,7 @@ class Endpoint:
         a = Association(self, self.engine.new_id(), peer_port, local_tag, config)
         self.associations[a.id] = a
         self.engine.associations[a.id] = a
-        self.engine.by_tag[local_tag] = a
+        self.engine.by_tag[local_tag] = self.engine.by_header[a.header_in] = a
         return a
 
     def close(self, now: float) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 from ..errors import DecodeError
 from ..wire import causes, chunks, packet, params
-from ..wire.packet import HEADER, HEADER_SIZE
+from ..wire.packet import HEADER, HEADER_SIZE, checksum_ok
 from . import setup, teardown, timers
 from .addresses import canonical
 from .association import Association, receive
@@ -26,7 +26,7 @@ from .counters import Counters
 from .endpoint import Endpoint
 from .events import Event
 from .path import PathKey
-from .states import SETTING_UP, State
+from .states import SETTING_UP, SHUTDOWN_ACK_SENT
 from .transmit import flush
 
 Datagram: TypeAlias = tuple[bytes, PathKey]
@@ -77,6 +77,7 @@ class Engine:
         self.endpoints: dict[int, Endpoint] = {}
         self.associations: dict[int, Association] = {}
         self.by_tag: dict[int, Association] = {}
+        self.by_header: dict[bytes, Association] = {}  # ports and tag of the packets that are for it
         self.by_peer: dict[tuple[int, str, int], Association] = {}  # local port, remote address, remote port
         self.dirty: list[Association] = []
         self.outbox: list[Datagram] = []
@@ -98,13 +99,13 @@ class Engine:
         if size < HEADER_SIZE + 4:
             counters.drop("short packet")
             return
-        if not packet.checksum_ok(data):
+        if not checksum_ok(data):
             counters.checksum_errors += 1
             counters.drop("bad checksum")
             return
-        peer_port, local_port, tag = HEADER.unpack_from(data)
-        a = self.by_tag.get(tag)
-        if a is None or a.peer_port != peer_port or a.endpoint.port != local_port or data[12] in _SETUP_CHUNKS:
+        a = self.by_header.get(data[:8])
+        if a is None or data[12] in _SETUP_CHUNKS:
+            peer_port, local_port, tag = HEADER.unpack_from(data)
             self._receive_special(data, path, local_port, peer_port, tag, now)
             return
         known = a.paths.get(path[0])
@@ -193,6 +194,7 @@ class Engine:
         if self.associations.pop(a.id, None) is None:
             return
         self.by_tag.pop(a.local_tag, None)
+        self.by_header.pop(a.header_in, None)
         for path in a.paths.values():
             self.by_peer.pop((a.endpoint.port, path.address, a.peer_port), None)
         if a.established:
@@ -276,7 +278,7 @@ class Engine:
             # Reflected tag (section 8.5.1 B and C).
             if kind == chunks.ABORT:
                 teardown.on_abort(a, flags, value, a.paths[path[0]], now)
-            elif a.state is State.SHUTDOWN_ACK_SENT:
+            elif a.state is SHUTDOWN_ACK_SENT:
                 teardown.on_shutdown_complete(a, flags, value, a.paths[path[0]], now)
             else:
                 drop("SHUTDOWN COMPLETE in a wrong state")

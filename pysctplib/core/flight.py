@@ -46,23 +46,37 @@ class Flight:
         self.sack_at = 0.0
 
 
-def on_sack(a: Association, data: bytes, position: int, length: int, now: float) -> None:
-    """Process the SACK chunk of ``length`` bytes at ``position`` of a packet (section 6.2.1)."""
-    if length < SACK_HEADER_SIZE:
-        a.engine.counters.drop("malformed SACK")
-        return
-    _, _, _, cumulative, a_rwnd, blocks, duplicates = SACK_HEADER.unpack_from(data, position)
-    if SACK_HEADER_SIZE + 4 * (blocks + duplicates) > length:
-        a.engine.counters.drop("malformed SACK")
-        return
+def on_sack(a: Association, data: bytes, position: int, end: int, now: float) -> int:
+    """Process the SACK chunk at ``position`` of a packet that ends at ``end`` (section 6.2.1).
+
+    Return its length, 0 if what follows cannot be found: the length field is wrong.
+    """
+    if position + SACK_HEADER_SIZE > end:
+        a.engine.counters.drop("malformed chunk")
+        return 0
+    length: int
+    _, _, length, cumulative, a_rwnd, blocks, duplicates = SACK_HEADER.unpack_from(data, position)
+    if length != SACK_HEADER_SIZE or blocks or duplicates:
+        if length < 4 or position + length > end:
+            a.engine.counters.drop("malformed chunk")
+            return 0
+        if SACK_HEADER_SIZE + 4 * (blocks + duplicates) > length:
+            a.engine.counters.drop("malformed SACK")
+            return length
     f = a.flight
     delta = (cumulative - f.cum) & MASK
     if delta >= HALF:
         a.engine.counters.drop("old SACK")  # section 6.2.1 D i
-        return
+        return length
     if delta > len(f.items):
         a.violation(now, b"SACK of a TSN that was not sent")
-        return
+        return length
+    if not (blocks or f.gaps or f.recovery_exit is not None):  # nothing is missing
+        if delta:
+            _advance(a, f, delta, now)
+            _credit(a, f, True, False, now)
+        _window(a, f, a_rwnd, delta, now)
+        return length
     recovering = f.recovery_exit is not None
     if delta:
         _advance(a, f, delta, now)
@@ -77,14 +91,21 @@ def on_sack(a: Association, data: bytes, position: int, length: int, now: float)
         fresh = _apply_gaps(a, f, normalise(reported), now)
     if delta or fresh:
         _credit(a, f, bool(delta), recovering, now)
-    f.a_rwnd = a_rwnd
-    f.sack_at = now
     if f.recovery_exit is not None and f.cum >= f.recovery_exit:
         f.recovery_exit = None
         recovering = False
     if f.gaps and (fresh or (recovering and delta)):
         _count_misses(a, f, f.gaps[-1][0] if recovering and delta else fresh[-1][1])
-    f.peer_rwnd = a_rwnd - f.outstanding if a_rwnd > f.outstanding else 0
+    _window(a, f, a_rwnd, delta, now)
+    return length
+
+
+def _window(a: Association, f: Flight, a_rwnd: int, delta: int, now: float) -> None:
+    """Take the window of a SACK and go on (section 6.2.1 D)."""
+    f.a_rwnd = a_rwnd
+    f.sack_at = now
+    outstanding = f.outstanding
+    f.peer_rwnd = a_rwnd - outstanding if a_rwnd > outstanding else 0
     if a_rwnd:
         f.probing = f.probe = False
     a.sack_processed(delta, now)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..wire import packet, params
 from ..wire.chunks import HEARTBEAT
-from .path import Path, PathState
+from .path import UNCONFIRMED, Path
 from .transmit import emit
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def start(a: Association, now: float) -> None:
     """
     unconfirmed = 0
     for path in a.paths.values():
-        if path.state is PathState.UNCONFIRMED:
+        if path.state is UNCONFIRMED:
             unconfirmed += 1
             if unconfirmed > MAX_BURST:
                 path.hb_nonce = 0
@@ -50,7 +50,7 @@ def start(a: Association, now: float) -> None:
 
 def begin_path(a: Association, path: Path, now: float) -> None:
     """Begin on one path."""
-    if path.state is PathState.UNCONFIRMED:
+    if path.state is UNCONFIRMED:
         send(a, path, now)
     else:
         path.hb_nonce = 0
@@ -86,13 +86,13 @@ def expired(a: Association, path: Path, now: float) -> None:
         # Unconfirmed and alternate paths do not count against the association (sections 5.4 and 8.1).
         if not a.path_failed(path, now, counts=path is a.current and path.confirmed):
             return
-        if path.state is PathState.UNCONFIRMED and path.errors <= path.max_retrans:
+        if path.state is UNCONFIRMED and path.errors <= path.max_retrans:
             send(a, path, now)
         else:
             _schedule(a, path, now)
         return
     idle_for = now - path.last_used
-    if path.state is PathState.UNCONFIRMED:
+    if path.state is UNCONFIRMED:
         send(a, path, now)
         return
     if path.flight or idle_for < path.hb_interval:

@@ -18,6 +18,7 @@ from .serial import MASK
 if TYPE_CHECKING:
     from .path import Path
 
+WHOLE = BEGIN | END  # the flags of a message in one chunk
 QUEUED, SENT, MARKED, ACKED = range(4)  # states of an item
 
 
@@ -95,8 +96,7 @@ class Outbound:
     def take_whole(self, tsn: int, extra: int) -> Item:
         """Turn the first message, which fits into one chunk, into an outstanding item. ``extra``: more flags."""
         item = self.queue.popleft()
-        size = item.size
-        self.bytes -= size
+        self.bytes -= item.size
         flags = item.flags
         if flags & UNORDERED:
             ssn = 0
@@ -104,7 +104,7 @@ class Outbound:
             stream = item.stream
             ssn = self.ssns.get(stream, 0)
             self.ssns[stream] = (ssn + 1) & 0xFFFF
-        _encode(item, item.data, size, flags | BEGIN | END | extra, tsn, ssn)
+        _encode(item, item.data, flags | WHOLE | extra, tsn, ssn)
         item.data = b""  # the chunk has it
         return item
 
@@ -126,15 +126,16 @@ class Outbound:
         )
         item.message = message
         item.size = size
-        _encode(item, message.data[start:end], size, flags, tsn, message.ssn)
+        _encode(item, message.data[start:end], flags, tsn, message.ssn)
         return item
 
 
-def _encode(item: Item, data: bytes, size: int, flags: int, tsn: int, ssn: int) -> None:
-    length = DATA_HEADER_SIZE + size
-    header = DATA_HEADER.pack(DATA, flags, length, tsn & MASK, item.stream, ssn, item.ppid)
-    padding = length & 3
-    item.chunk = chunk = b"".join((header, data, PADDING[padding])) if padding else header + data
+def _encode(item: Item, data: bytes, flags: int, tsn: int, ssn: int) -> None:
+    length = DATA_HEADER_SIZE + item.size
+    chunk = DATA_HEADER.pack(DATA, flags, length, tsn & MASK, item.stream, ssn, item.ppid) + data
+    if length & 3:
+        chunk += PADDING[length & 3]
+    item.chunk = chunk
     item.length = len(chunk)
     item.tsn = tsn
     item.ssn = ssn

@@ -29,6 +29,10 @@ class PathState(Enum):
     INACTIVE = "inactive"
 
 
+# By name alone, see ``states``.
+UNCONFIRMED, ACTIVE, INACTIVE = PathState.UNCONFIRMED, PathState.ACTIVE, PathState.INACTIVE
+
+
 class Path:
     """State of one destination address. ``usable`` is kept equal to ``state is ACTIVE``; times are seconds."""
 
@@ -50,7 +54,7 @@ class Path:
         self.rttvar = 0.0
         self.timing = False  # an RTT measurement is under way (rule C4: one at a time)
         self.confirmed = confirmed
-        self.state = PathState.ACTIVE if confirmed else PathState.UNCONFIRMED
+        self.state = ACTIVE if confirmed else UNCONFIRMED
         self.usable = confirmed
         self.errors = 0
         self.max_retrans = config.path_max_retrans
@@ -108,7 +112,7 @@ class Path:
     def set_state(self, state: PathState) -> None:
         """Change the reachability; ``usable`` and ``confirmed`` follow."""
         self.state = state
-        self.usable = state is PathState.ACTIVE
+        self.usable = state is ACTIVE
         self.confirmed = self.confirmed or self.usable
 
     def decay(self, now: float) -> None:

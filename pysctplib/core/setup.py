@@ -20,7 +20,7 @@ from .addresses import is_loopback, usable_destination
 from .cookie import Cookie
 from .events import AdaptationIndication, CommunicationUp, Restarted
 from .path import Path, PathKey
-from .states import SETTING_UP, State
+from .states import COOKIE_ECHOED, COOKIE_WAIT, SETTING_UP, SHUTDOWN_ACK_SENT
 from .transmit import emit
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def t1_expired(a: Association, now: float) -> None:
         teardown.lose(a, errno.ETIMEDOUT)
         return
     pending.rto = min(pending.rto * 2, a.config.max_init_timeout)
-    if a.state is State.COOKIE_WAIT:
+    if a.state is COOKIE_WAIT:
         # Try the addresses that the user gave, one after the other.
         targets = [
             address for address in pending.targets if address in a.paths
@@ -235,7 +235,7 @@ def t1_expired(a: Association, now: float) -> None:
 def on_init_ack(a: Association, flags: int, value: bytes, path: Path | None, key: PathKey, now: float) -> None:
     """INIT ACK in COOKIE-WAIT: take the peer's values, echo the cookie (section 5.1 C)."""
     counters = a.engine.counters
-    if a.state is not State.COOKIE_WAIT:
+    if a.state is not COOKIE_WAIT:
         counters.drop("unexpected INIT ACK")  # section 5.2.3
         return
     try:
@@ -307,7 +307,7 @@ def _send_cookie_echo(a: Association, now: float) -> None:
 
 def on_cookie_ack(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
     """COOKIE ACK (section 5.1 E); elsewhere than in COOKIE-ECHOED it is discarded (section 5.2.5)."""
-    if a.state is not State.COOKIE_ECHOED:
+    if a.state is not COOKIE_ECHOED:
         a.engine.counters.drop("unexpected COOKIE ACK")
         return
     a.error_count = 0
@@ -317,7 +317,7 @@ def on_cookie_ack(a: Association, flags: int, value: bytes, path: Path, now: flo
 
 def on_stale_cookie(a: Association, value: bytes, now: float) -> None:
     """ERROR "Stale Cookie" in COOKIE-ECHOED: a new INIT that asks for a longer life (section 5.2.6, 3)."""
-    if a.state is not State.COOKIE_ECHOED:
+    if a.state is not COOKIE_ECHOED:
         a.engine.counters.drop("unexpected Stale Cookie error")
         return
     pending = _pending(a)
@@ -415,11 +415,11 @@ def _init_for_existing(
     engine: Engine, a: Association, init: chunks.Init, offer: Offer, addresses: list[str], key: PathKey, now: float
 ) -> None:
     """INIT from the peer of an association: collision or restart (sections 5.2.1 and 5.2.2)."""
-    if a.state is State.SHUTDOWN_ACK_SENT:
+    if a.state is SHUTDOWN_ACK_SENT:
         teardown.send_shutdown_ack(a, now)  # section 9.2
         return
     added = [address for address in addresses if address not in a.paths]
-    if added and a.state is not State.COOKIE_WAIT:
+    if added and a.state is not COOKIE_WAIT:
         engine.refuse(key, a.endpoint.port, a.peer_port, init.tag, [causes.new_addresses(added, REFUSAL - 4)])
         return
     pending = a.pending
@@ -427,7 +427,7 @@ def _init_for_existing(
         if key[0] not in pending.targets:  # section 5.2.1 rule 1
             engine.counters.drop("INIT from an address that was not asked for")
             return
-        if a.state is State.COOKIE_ECHOED:
+        if a.state is COOKIE_ECHOED:
             a.ensure_ties()
         tag, tsn, ties = a.local_tag, pending.tsn, a.ties
     else:
@@ -583,7 +583,7 @@ def _acknowledge_cookie(a: Association, key: PathKey) -> None:
 
 def _restart(a: Association, cookie: Cookie, key: PathKey, now: float) -> Association | None:
     """Action A: the peer restarted."""
-    if a.state is State.SHUTDOWN_ACK_SENT:
+    if a.state is SHUTDOWN_ACK_SENT:
         error = packet.chunk(chunks.ERROR, 0, causes.encode([(causes.COOKIE_WHILE_SHUTTING_DOWN, b"")]))
         emit(a, a.current, [error])
         teardown.send_shutdown_ack(a, now)
@@ -635,7 +635,7 @@ def _late(a: Association, cookie: Cookie, key: PathKey, now: float) -> Associati
 
 def _again(a: Association, cookie: Cookie, key: PathKey, now: float) -> Association | None:
     """Action D: both tags match; COOKIE ACK again, and established if it was not."""
-    if a.state is State.COOKIE_ECHOED:
+    if a.state is COOKIE_ECHOED:
         a.control = []
         a.engine.counters.active_established += 1
         _established(a, "valid COOKIE ECHO", now, incoming=False)

@@ -16,7 +16,7 @@ from . import flight, heartbeat
 from .events import CannotStart, CommunicationLost, PeerShutdown, ShutdownComplete
 from .inbound import encode_sack, give_up_partial
 from .serial import MASK
-from .states import SETTING_UP, State
+from .states import ESTABLISHED, SETTING_UP, SHUTDOWN_ACK_SENT, SHUTDOWN_PENDING, SHUTDOWN_RECEIVED, SHUTDOWN_SENT
 from .transmit import emit
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _SHUTDOWN_COMPLETE = packet.chunk(chunks.SHUTDOWN_COMPLETE, 0, b"")
 
 def begin(a: Association, now: float) -> None:
     """The user's SHUTDOWN (section 11.1.3): in a state that has begun it already, nothing happens."""
-    if a.state is State.ESTABLISHED:
+    if a.state is ESTABLISHED:
         a.move("shutdown by user")
         a.closing = True
         progress(a, now)
@@ -43,14 +43,14 @@ def progress(a: Association, now: float) -> None:
     """Go on once all data is acknowledged."""
     if a.outbound.queue or a.flight.items:
         return
-    if a.state is State.SHUTDOWN_PENDING:
+    if a.state is SHUTDOWN_PENDING:
         a.move("all data acknowledged")
         heartbeat.stop(a)
         a.shutdown_count = 0
         a.t5 = now + 5 * a.config.rto_max
         a.arm(a.t5)
         _send_shutdown(a, now)
-    elif a.state is State.SHUTDOWN_RECEIVED:
+    elif a.state is SHUTDOWN_RECEIVED:
         a.move("all data acknowledged")
         _enter_ack_sent(a, now)
 
@@ -101,9 +101,9 @@ def t2_expired(a: Association, now: float) -> None:
         return
     if not a.path_failed(a.current, now, counts=False):
         return
-    if a.state is State.SHUTDOWN_SENT:
+    if a.state is SHUTDOWN_SENT:
         _send_shutdown(a, now)
-    elif a.state is State.SHUTDOWN_ACK_SENT:
+    elif a.state is SHUTDOWN_ACK_SENT:
         send_shutdown_ack(a, now)
 
 
@@ -120,10 +120,10 @@ def on_shutdown(a: Association, flags: int, value: bytes, path: Path, now: float
     if len(value) != 4:
         a.engine.counters.drop("malformed SHUTDOWN")
         return
-    if a.state is State.SHUTDOWN_ACK_SENT:
+    if a.state is SHUTDOWN_ACK_SENT:
         send_shutdown_ack(a, now)  # ours got lost
         return
-    if a.state is State.SHUTDOWN_SENT:
+    if a.state is SHUTDOWN_SENT:
         a.move("SHUTDOWN received")
         _enter_ack_sent(a, now)
         return
@@ -133,12 +133,12 @@ def on_shutdown(a: Association, flags: int, value: bytes, path: Path, now: float
     ):
         a.violation(now, b"SHUTDOWN acknowledges a TSN that was not sent")
         return
-    if a.state is not State.SHUTDOWN_RECEIVED:
+    if a.state is not SHUTDOWN_RECEIVED:
         a.move("SHUTDOWN received")
         a.closing = True
         a.events.append(PeerShutdown(a))
     flight.acknowledge(a, cumulative, now)
-    if a.state is State.SHUTDOWN_RECEIVED:
+    if a.state is SHUTDOWN_RECEIVED:
         progress(a, now)
         a.touch()
 

@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from . import heartbeat, setup, teardown
-from .states import State
+from .states import CLOSED
 
 if TYPE_CHECKING:
     from .association import Association
@@ -40,9 +40,9 @@ def run(a: Association, now: float) -> None:
         a.t1 = inf
         setup.t1_expired(a, now)
     for path in list(a.paths.values()):
-        if path.t3 <= now and a.state is not State.CLOSED:
+        if path.t3 <= now and a.state is not CLOSED:
             t3_expired(a, path, now)
-        if path.hb_at <= now and a.state is not State.CLOSED:
+        if path.hb_at <= now and a.state is not CLOSED:
             heartbeat.expired(a, path, now)
     if a.t2 <= now:
         a.t2 = inf
@@ -55,7 +55,7 @@ def run(a: Association, now: float) -> None:
         if a.t_autoclose <= now:
             a.t_autoclose = inf
             teardown.begin(a, now)
-    if a.state is not State.CLOSED:
+    if a.state is not CLOSED:
         a.arm(earliest(a))
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ..wire.chunks import DATA_HEADER_SIZE, IMMEDIATE
 from ..wire.packet import HEADER_SIZE, seal
 from .inbound import encode_sack
-from .outbound import MARKED, SENT, Item
+from .outbound import MARKED, SENT
 
 if TYPE_CHECKING:
     from .association import Association
@@ -54,18 +54,17 @@ def flush(a: Association, now: float) -> None:
             _send_marked(a, now)
         elif a.outbound.queue:
             _send_new(a, now)
-    if a.control or (a.inbound is not None and a.inbound.sack_now):
+    if a.inbound.sack_now or a.control:
         send_head(a)
 
 
 def send_head(a: Association) -> None:
     """Send waiting control chunks and a due SACK without data."""
     control_path = a.reply_path or a.current
-    parts = _head(a, control_path)
+    parts, _ = _head(a, control_path)
     if parts:
         emit(a, control_path, parts)
-    i = a.inbound
-    if i is not None and i.sack_now:
+    if a.inbound.sack_now:
         path = sack_path(a)
         emit(a, path, [encode_sack(a, path.payload)])
 
@@ -76,19 +75,20 @@ def sack_path(a: Association) -> Path:
     return source if source is not None and source.confirmed else a.current
 
 
-def _head(a: Association, path: Path) -> list[bytes]:
-    """Take the chunks that come before DATA in the next packet to ``path``."""
+def _head(a: Association, path: Path) -> tuple[list[bytes], int]:
+    """Take the chunks that come before DATA in the next packet to ``path``; and the room they leave."""
     parts: list[bytes] = []
+    room = path.payload
     if a.control and (a.reply_path or a.current) is path:
         parts = a.control
         a.control = []
         a.reply_path = None
-    i = a.inbound
-    if i is not None and i.unacked and a.takes_data and (sack_path(a) is path):
-        room = path.payload - sum(map(len, parts))
-        if room >= 64:
-            parts.append(encode_sack(a, room))
-    return parts
+        room -= sum(map(len, parts))
+    if a.inbound.unacked and room >= 64 and a.takes_data and sack_path(a) is path:
+        sack = encode_sack(a, room)
+        parts.append(sack)
+        room -= len(sack)
+    return parts, room
 
 
 def _start_t3(a: Association, path: Path, now: float, restart: bool = False) -> None:
@@ -114,8 +114,7 @@ def _send_marked(a: Association, now: float) -> None:
             path.rtx_ignores_cwnd = False
         elif path.flight >= path.cwnd or (path.one_packet and path.flight):
             break
-        parts = _head(a, path)
-        room = path.payload - sum(map(len, parts))
+        parts, room = _head(a, path)
         if parts and marked[position].length > room and not single:
             emit(a, path, parts)
             parts, room = [], path.payload
@@ -143,70 +142,57 @@ def _send_marked(a: Association, now: float) -> None:
     f.marked = marked[position:]
 
 
-def _limit(a: Association, path: Path) -> int:
-    """Return how many bytes may be outstanding on a path now (rules B and D)."""
-    burst = a.config.max_burst
-    if not burst:
-        return path.cwnd
-    return min(path.cwnd, path.flight + path.burst_credit + burst * path.payload)
-
-
 def _send_new(a: Association, now: float) -> None:
     """Send queued messages, in as few packets as may be, while the rules allow it."""
     o, f, config = a.outbound, a.flight, a.config
     queue, outstanding_items = o.queue, f.items
-    fragment_limit = a.fragment_size
+    fragment_limit, burst, nodelay = a.fragment_size, config.max_burst, config.nodelay
     single = not a.sends_data
     path: Path | None = None
     limit = 0
     chunks_before = f.next_tsn
     while queue:
-        first = queue[0]
-        if first.expires <= now and not first.offset:
+        item = queue[0]
+        if item.expires <= now and not item.offset:
             a.give_up_first(now)
             continue
-        choice = first.path
+        choice = item.path
         if choice is None or not choice.usable:
             choice = a.current
         if choice is not path:
             path = choice
-            path.decay(now)
-            limit = _limit(a, path)
-        if path.flight >= limit or (path.one_packet and path.flight) or len(outstanding_items) >= WINDOW_ITEMS:
+            if now - path.last_data >= path.rto:
+                path.decay(now)
+            limit = path.cwnd
+            if burst:  # rule D
+                allowed = path.flight + path.burst_credit + burst * path.payload
+                if allowed < limit:
+                    limit = allowed
+        in_flight = path.flight
+        if (in_flight and (in_flight >= limit or path.one_packet)) or len(outstanding_items) >= WINDOW_ITEMS:
             break
-        if o.bytes < path.payload and f.outstanding and not config.nodelay and _hold_back(a, path):
+        if not nodelay and f.outstanding and o.bytes < path.payload and _hold_back(a, path):
             break
-        need = first.size - first.offset
-        if need > fragment_limit:
-            need = fragment_limit
-        need += DATA_HEADER_SIZE
-        if need > f.peer_rwnd and not _may_probe(a, path, now):
+        left = item.size - item.offset
+        need = (left if left < fragment_limit else fragment_limit) + DATA_HEADER_SIZE
+        rwnd = f.peer_rwnd
+        if need > rwnd and not _may_probe(a, path, now):
             break
-        parts = _head(a, path)
-        room = path.payload
-        for part in parts:
-            room -= len(part)
-        if parts and (room < need if not first.offset and first.size <= fragment_limit else room < 128):
+        parts, room = _head(a, path)
+        if parts and room < need and (room < 128 or item.size <= fragment_limit):
             if single:
                 emit(a, path, parts)
                 break
             emit(a, path, parts)
             parts, room = [], path.payload
         extra = IMMEDIATE if path.one_packet else 0  # the peer should not delay this SACK (RFC 7053)
-        sent, tsn, rwnd = 0, f.next_tsn, f.peer_rwnd
-        timed: Item | None = None
-        while queue:
-            item = queue[0]
-            left = item.size - item.offset
-            if sent:
-                if item.path is not None and item.path is not path:
-                    break
-                if item.expires <= now and not item.offset:
-                    break
+        sent, tsn = 0, f.next_tsn
+        while True:
             if left <= fragment_limit and not item.offset:
-                need = DATA_HEADER_SIZE + ((left + 3) & ~3)
-                if sent and (need > room or need > rwnd):
-                    break
+                if sent:
+                    need = DATA_HEADER_SIZE + ((left + 3) & ~3)
+                    if need > room or need > rwnd:
+                        break
                 item = o.take_whole(tsn, extra)
             else:
                 size = min(left, fragment_limit, max(room - DATA_HEADER_SIZE, 4))
@@ -225,17 +211,21 @@ def _send_new(a: Association, now: float) -> None:
             item.path = path
             outstanding_items.append(item)
             parts.append(item.chunk)
-            if timed is None:
-                timed = item
-            if room <= DATA_HEADER_SIZE:
+            if not path.timing:
+                path.timing = True
+                item.timed = now
+            if room <= DATA_HEADER_SIZE or not queue:
+                break
+            item = queue[0]
+            left = item.size - item.offset
+            if item.path is not None and item.path is not path:
+                break
+            if item.expires <= now and not item.offset:
                 break
         f.next_tsn = tsn
         f.peer_rwnd = rwnd if rwnd > 0 else 0
-        path.flight += sent
+        path.flight = in_flight + sent
         f.outstanding += sent
-        if not path.timing and timed is not None:
-            path.timing = True
-            timed.timed = now
         emit(a, path, parts)
         if path.t3 == inf:
             path.t3 = when = now + path.rto

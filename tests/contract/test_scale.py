@@ -75,7 +75,8 @@ def test_ended_associations_leave_nothing_behind(make4):
         assert pump.driver.wait(lambda: not stack.engine.associations, 20, listener._channel)
     gc.collect()
     engine = stack.engine
-    assert not engine.by_tag and not engine.by_peer and not pump.writers and not pump.closing
+    assert not engine.by_tag and not engine.by_header and not engine.by_peer
+    assert not pump.writers and not pump.closing
     assert len(engine.endpoints) == len(pump.bound) == len(pump.channels) == 1
 
 

@@ -106,6 +106,6 @@ class World:
         """Check that neither engine holds anything of an association any more."""
         for engine in (self.a, self.b):
             assert not engine.associations
-            assert not engine.by_tag
+            assert not engine.by_tag and not engine.by_header
             assert not engine.by_peer
             assert engine.counters.current_established == 0

@@ -89,7 +89,8 @@ def test_100_000_opened_and_closed():
     engine = pump.stack.engine
     with pump.lock:
         assert pump.driver.wait(lambda: not engine.associations, 30, world.one._channel)
-    assert not engine.by_tag and not engine.by_peer and not pump.writers and not pump.closing
+    assert not engine.by_tag and not engine.by_header and not engine.by_peer
+    assert not pump.writers and not pump.closing
     assert len(engine.endpoints) == len(pump.bound) == len(pump.channels) == 2
     grown = resident() - before
     print(f"{CYCLES} cycles: {grown / CYCLES:+.1f} bytes each, {grown >> 10} KiB in all")

@@ -41,11 +41,11 @@ def verify(engine):
         f = a.flight
         assert f.outstanding == sum(item.length for item in f.items if item.state == SENT)
         assert f.outstanding == sum(path.flight for path in a.paths.values())
-        assert engine.by_tag[a.local_tag] is a
+        assert engine.by_tag[a.local_tag] is engine.by_header[a.header_in] is a
         assert a.inbound.held >= 0
         for address in a.paths:
             assert engine.by_peer[a.endpoint.port, address, a.peer_port] is a
-    assert len(engine.by_tag) == len(engine.associations)
+    assert len(engine.by_tag) == len(engine.by_header) == len(engine.associations)
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -38,7 +38,7 @@ def test_an_init_costs_no_state():
         world.net.flush(world.host_a)
     world.net.run(lambda: False, 0.5)
     assert not world.b.associations
-    assert not world.b.by_tag
+    assert not world.b.by_tag and not world.b.by_header
     assert world.b.deadline() is None
 
 
