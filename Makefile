@@ -28,7 +28,9 @@ unit: $(STAMP)
 	$(BIN)/pytest -n 2 --ignore=tests/soak --ignore=tests/interop
 	$(BIN)/pytest -n auto --dist loadfile tests/interop
 
+# With aiortc beside us if it can be had; libusrsctp where a C compiler finds it.
 bench: $(STAMP)
+	-$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.registrar --lab
 
