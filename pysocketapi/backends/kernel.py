@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import select
 import socket
 import struct
@@ -26,7 +27,7 @@ from ..notifications import AssocChange, Notification, PartialDeliveryEvent
 from ..options import OPTIONS
 from . import kernel_calls
 from .contract import PENDING, Received
-from .kernel_layout import htonl
+from .kernel_layout import htonl, with_scope
 
 _SCTP = c.IPPROTO_SCTP
 layout, calls = kernel_calls.of_this_system()
@@ -36,11 +37,14 @@ _WHOLE = 1 << 18  # bytes asked for in one recvmsg; longer messages come in part
 _ANCILLARY = socket.CMSG_SPACE(32) * 3
 _RCVINFO = struct.Struct("=HHH2xIIIIi")
 _SNDINFO = struct.Struct("=HHIIi")
+_LONGEST = (1 << 31) - 1  # ms that poll can wait
 _fail = kernel_calls.fail
 
 
 class KernelChannel:
     """One kernel socket, non-blocking. See `contract.Channel`."""
+
+    own_descriptor = True
 
     def __init__(self, family: int, one_to_many: bool, sock: socket.socket | None = None) -> None:
         style = socket.SOCK_SEQPACKET if one_to_many else socket.SOCK_STREAM
@@ -162,6 +166,7 @@ class KernelChannel:
     def peeloff(self, assoc_id: int) -> KernelChannel:
         """See contract. The peeled descriptor keeps the subscriptions of this one."""
         fd = calls.peeloff(self.sock.fileno(), assoc_id)
+        os.set_inheritable(fd, False)  # as all of Python's (PEP 446)
         channel = KernelChannel(self.family, False, socket.socket(self.family, socket.SOCK_STREAM, _SCTP, fd))
         self._hand_down(channel)
         return channel
@@ -279,6 +284,8 @@ class KernelChannel:
 
     def _message(self, data: bytes, ancillary: Any, flags: int, source: Any) -> Message:
         host, port = (canonical(source[0]), source[1]) if source else ("", 0)
+        if source and len(source) > 3 and source[3]:
+            host = with_scope(host, source[3])
         message = Message(data, address=host, port=port, eor=bool(flags & socket.MSG_EOR))
         self._next = None
         for level, type_, content in ancillary:
@@ -464,7 +471,9 @@ class KernelChannel:
         """See contract."""
         poller = select.poll()
         poller.register(self.sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
-        return bool(poller.poll(None if timeout is None else max(0.0, timeout * 1000)))
+        if timeout is not None:
+            timeout = min(max(0.0, timeout * 1000), _LONGEST)
+        return bool(poller.poll(timeout))
 
     def watch_read(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None] | None) -> None:
         """See contract."""

@@ -7,14 +7,12 @@ that take numbers of FreeBSD's own, above all those of stream schedulers, are le
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
 from typing import Any
 
 from .. import constants as c
 from .. import notifications as n
 from .. import structures as s
-from .kernel_layout import STORAGE, Layout, Reader
+from .kernel_layout import Layout
 
 OPTIONS: dict[int, int] = {
     c.SCTP_RTOINFO: 0x01,
@@ -144,9 +142,10 @@ PATH_CHANGES: dict[int, int] = {
     c.SCTP_ADDR_CONFIRMED: 6,
 }
 KEY_CHANGES: dict[int, int] = {c.SCTP_AUTH_NEW_KEY: 1, c.SCTP_AUTH_NO_AUTH: 2, c.SCTP_AUTH_FREE_KEY: 3}
+REST_LOST: dict[int, int] = {c.SCTP_PARTIAL_DELIVERY_ABORTED: 1}
 SENT: dict[int, int] = {c.SCTP_DATA_UNSENT: 1, c.SCTP_DATA_SENT: 2}
 
-# The letters of `Layout.values`: v policies, e notifications, p states of paths.
+# The letters are those of `Layout.values` at the end.
 _FORMATS: dict[type[Any], tuple[str, str]] = {
     s.InitMsg: ("HHHH", "num_ostreams max_instreams max_attempts max_init_timeo"),
     # Two fields for a key and 92 bytes of reserve follow.
@@ -168,6 +167,10 @@ _FORMATS: dict[type[Any], tuple[str, str]] = {
     ),
     s.PaddrThlds: ("128sIHHH6x", "address:a assoc_id pathmaxrxt pathpfthld pathcpthld:o"),
     s.PaddrInfo: ("128sIiIIII", "address:a assoc_id state:p cwnd srtt rto mtu"),
+    s.Status: (
+        "IiIHHHHI152s",
+        "assoc_id state:t rwnd unackdata penddata instrms outstrms fragmentation_point primary:P",
+    ),
     s.SackInfo: ("III", "assoc_id delay freq"),
     s.AssocValue: ("II", "assoc_id value"),
     s.StreamValue: ("IHH", "assoc_id stream_id stream_value"),
@@ -183,150 +186,43 @@ _FORMATS: dict[type[Any], tuple[str, str]] = {
     s.PrStatus: ("IHHQQ", "assoc_id sid policy:v abandoned_unsent abandoned_sent"),
     s.AddStreams: ("IHH", "assoc_id instrms outstrms"),
 }
-_STATUS = struct.Struct("=IiIHHHHI")
-
-
-def _ours(table: dict[int, int], theirs: int) -> int:
-    return next((ours for ours, other in table.items() if other == theirs), theirs)
-
-
-def _unpack_status(data: bytes) -> s.Status:
-    assoc_id, state, rwnd, unacked, pending, inbound, outbound, point = _STATUS.unpack_from(data)
-    primary = LAYOUT.unpack(s.PaddrInfo, data[_STATUS.size :])
-    return s.Status(assoc_id, _ours(STATES, state), rwnd, unacked, pending, inbound, outbound, point, primary)
-
-
-def _unpack_chunks(data: bytes) -> s.AuthChunks:
-    assoc_id, count = struct.unpack_from("=II", data)
-    return s.AuthChunks(assoc_id, bytes(data[8 : 8 + count]))
-
-
-def _unpack_list(code: str, data: bytes) -> tuple[int, ...]:
-    (count,) = struct.unpack_from("=I", data)
-    return struct.unpack_from(f"={count}{code}", data, 4)
-
-
-_SIZES: dict[type[Any], int] = {
-    s.Status: _STATUS.size + 152,
-    s.AuthChunks: 8 + 256,
-    s.HmacAlgo: 4 + 2 * 16,
-    s.AssocIds: 4 + 4 * 16384,
-}
-_PACK: dict[type[Any], Callable[[Any], bytes]] = {
-    s.Status: lambda v: struct.pack("=I", v.assoc_id).ljust(_SIZES[s.Status], b"\0"),
-    s.AuthKey: lambda v: struct.pack("=IHH", v.assoc_id, v.keynumber, len(v.key)) + v.key,
-    s.HmacAlgo: lambda v: struct.pack(f"=I{len(v.idents)}H", len(v.idents), *v.idents),
-    s.AuthChunks: lambda v: struct.pack("=II", v.assoc_id, 0).ljust(_SIZES[s.AuthChunks], b"\0"),
-    s.AssocIds: lambda v: bytes(_SIZES[s.AssocIds]),
-    s.ResetStreams: lambda v: struct.pack(
-        f"=IHH{len(v.streams)}H", v.assoc_id, v.flags, len(v.streams), *v.streams
-    ),
-}
-_UNPACK: dict[type[Any], Callable[[bytes], Any]] = {
-    s.Status: _unpack_status,
-    s.AuthChunks: _unpack_chunks,
-    s.HmacAlgo: lambda data: s.HmacAlgo(_unpack_list("H", data)),
-    s.AssocIds: lambda data: s.AssocIds(_unpack_list("I", data)),
-}
-
-
-def _assoc_change(data: bytes, flags: int) -> n.AssocChange:
-    state, error, outbound, inbound, assoc_id = struct.unpack_from("=HHHHI", data, 8)
-    return n.AssocChange(assoc_id, _ours(ASSOC_CHANGES, state), error, outbound, inbound, data[20:], flags)
-
-
-def _peer_addr_change(data: bytes, flags: int) -> n.PeerAddrChange:
-    address, _ = LAYOUT.unpack_address(data, 8)
-    state, error, assoc_id = struct.unpack_from("=III", data, 8 + STORAGE)
-    return n.PeerAddrChange(assoc_id, address, _ours(PATH_CHANGES, state), error, flags)
-
-
-def _remote_error(data: bytes, flags: int) -> n.RemoteErrorEvent:
-    error, assoc_id = struct.unpack_from("=H2xI", data, 8)
-    return n.RemoteErrorEvent(assoc_id, error, data[16:], flags)
-
-
-def _send_failed_old(data: bytes, flags: int) -> n.SendFailedOld:
-    (error,) = struct.unpack_from("=I", data, 8)
-    (assoc_id,) = struct.unpack_from("=I", data, 140)
-    info = LAYOUT.unpack(s.SndRcvInfo, data[12:140])
-    return n.SendFailedOld(assoc_id, error, info, data[144:], _ours(SENT, flags))
-
-
-def _send_failed(data: bytes, flags: int) -> n.SendFailedEvent:
-    (error,) = struct.unpack_from("=I", data, 8)
-    (assoc_id,) = struct.unpack_from("=I", data, 28)
-    info = LAYOUT.unpack(s.SndInfo, data[12:28])
-    return n.SendFailedEvent(assoc_id, error, info, data[32:], _ours(SENT, flags))
-
-
-def _shutdown(data: bytes, flags: int) -> n.ShutdownEvent:
-    return n.ShutdownEvent(struct.unpack_from("=I", data, 8)[0], flags)
-
-
-def _adaptation(data: bytes, flags: int) -> n.AdaptationEvent:
-    indication, assoc_id = struct.unpack_from("=II", data, 8)
-    return n.AdaptationEvent(assoc_id, indication, flags)
-
-
-def _partial_delivery(data: bytes, flags: int) -> n.PartialDeliveryEvent:
-    indication, stream, seq, assoc_id = struct.unpack_from("=IHHI", data, 8)
-    return n.PartialDeliveryEvent(assoc_id, indication - 1, stream, seq, flags)
-
-
-def _authentication(data: bytes, flags: int) -> n.AuthenticationEvent:
-    key, other, indication, assoc_id = struct.unpack_from("=HHII", data, 8)
-    return n.AuthenticationEvent(assoc_id, key, other, _ours(KEY_CHANGES, indication), flags)
-
-
-def _sender_dry(data: bytes, flags: int) -> n.SenderDryEvent:
-    return n.SenderDryEvent(struct.unpack_from("=I", data, 8)[0], flags)
-
-
-def _stream_reset(data: bytes, flags: int) -> n.StreamResetEvent:
-    count = (len(data) - 12) // 2
-    (assoc_id,) = struct.unpack_from("=I", data, 8)
-    return n.StreamResetEvent(assoc_id, struct.unpack_from(f"={count}H", data, 12), flags)
-
-
-def _assoc_reset(data: bytes, flags: int) -> n.AssocResetEvent:
-    assoc_id, local, remote = struct.unpack_from("=III", data, 8)
-    return n.AssocResetEvent(assoc_id, local, remote, flags)
-
-
-def _stream_change(data: bytes, flags: int) -> n.StreamChangeEvent:
-    assoc_id, inbound, outbound = struct.unpack_from("=IHH", data, 8)
-    return n.StreamChangeEvent(assoc_id, inbound, outbound, flags)
-
-
-_READERS: dict[int, Reader] = {
-    c.SCTP_ASSOC_CHANGE: _assoc_change,
-    c.SCTP_PEER_ADDR_CHANGE: _peer_addr_change,
-    c.SCTP_REMOTE_ERROR: _remote_error,
-    c.SCTP_SEND_FAILED: _send_failed_old,
-    c.SCTP_SEND_FAILED_EVENT: _send_failed,
-    c.SCTP_SHUTDOWN_EVENT: _shutdown,
-    c.SCTP_ADAPTATION_INDICATION: _adaptation,
-    c.SCTP_PARTIAL_DELIVERY_EVENT: _partial_delivery,
-    c.SCTP_AUTHENTICATION_EVENT: _authentication,
-    c.SCTP_SENDER_DRY_EVENT: _sender_dry,
-    c.SCTP_STREAM_RESET_EVENT: _stream_reset,
-    c.SCTP_ASSOC_RESET_EVENT: _assoc_reset,
-    c.SCTP_STREAM_CHANGE_EVENT: _stream_change,
+_NOTES: dict[type[Any], tuple[str, str, str]] = {
+    n.AssocChange: ("HHHHI", "state:c error outbound_streams inbound_streams assoc_id", "info"),
+    n.PeerAddrChange: ("128sIII", "address:a state:d error assoc_id", ""),
+    n.RemoteErrorEvent: ("H2xI", "error assoc_id", "data"),
+    n.SendFailedOld: ("I128sI", "error info:D assoc_id", "data"),
+    n.SendFailedEvent: ("I16sI", "error info:S assoc_id", "data"),
+    n.ShutdownEvent: ("I", "assoc_id", ""),
+    n.AdaptationEvent: ("II", "adaptation_ind assoc_id", ""),
+    n.PartialDeliveryEvent: ("IHHI", "indication:r stream seq assoc_id", ""),
+    n.AuthenticationEvent: ("HHII", "keynumber altkeynumber indication:k assoc_id", ""),
+    n.SenderDryEvent: ("I", "assoc_id", ""),
+    n.StreamResetEvent: ("I", "assoc_id", "streams:H"),
+    n.AssocResetEvent: ("III", "assoc_id local_tsn remote_tsn", ""),
+    n.StreamChangeEvent: ("IHH", "assoc_id instrms outstrms", ""),
 }
 
 LAYOUT = Layout(
     formats=_FORMATS,
+    notes=_NOTES,
     families=(2, 28),
     notification=0x2000,
-    readers=_READERS,
+    assoc_id="I",
     lengths=True,
     options=OPTIONS,
     ancillary=ANCILLARY,
     flags=FLAGS,
     types=EVENTS,
-    values={"v": POLICIES, "e": EVENTS, "p": PATH_STATES},
-    packing=_PACK,
-    unpacking=_UNPACK,
-    sizes=_SIZES,
+    values={
+        "v": POLICIES,
+        "e": EVENTS,
+        "p": PATH_STATES,
+        "t": STATES,
+        "c": ASSOC_CHANGES,
+        "d": PATH_CHANGES,
+        "k": KEY_CHANGES,
+        "r": REST_LOST,
+        "x": SENT,
+    },
+    note_flags={n.SendFailedOld: "x", n.SendFailedEvent: "x"},
 )

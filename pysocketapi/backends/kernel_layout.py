@@ -16,16 +16,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import notifications as n
+from .. import structures as s
 from ..addresses import canonical, for_family, is_ipv6
 
 STORAGE = 128  # sizeof(struct sockaddr_storage)
 _INT = struct.Struct("=i")
+_OF_A_LINK = ("fe8", "fe9", "fea", "feb")  # fe80::/10
 
 # Structure -> (format without byte order, fields in order). ":l" and ":s" are in network order, of four and two
-# bytes; ":a" is a sockaddr_storage, ":f" flags, ":o" a threshold that may be None, which is 65535; other letters
-# name a table of `Layout.values`.
+# bytes; ":a" is a sockaddr_storage, ":f" flags, ":o" a threshold that may be None, which is 65535; capitals are
+# structures within structures, other letters name a table of `Layout.values`.
 Formats = Mapping[type[Any], tuple[str, str]]
-Reader = Callable[[bytes, int], n.Notification]
+# Notification -> the same for what follows its type, flags and length, and the field that takes the rest: ":H" of
+# numbers of two bytes, else bytes.
+Notes = Mapping[type[Any], tuple[str, str, str]]
+_NESTED: dict[str, type[Any]] = {"P": s.PaddrInfo, "S": s.SndInfo, "D": s.SndRcvInfo}
+_HEAD = struct.Struct("=HHI")  # of a notification: type, flags, length
+_Fields = list[tuple[str, str]]
 
 
 def htonl(value: int) -> int:
@@ -38,37 +45,57 @@ def htons(value: int) -> int:
     return int.from_bytes(struct.pack("!H", value), sys.byteorder)
 
 
+def with_scope(host: str, scope: int) -> str:
+    """Return a canonical address with its interface, if it is one of a link; kernels tell scopes of others too."""
+    if not scope or not host.startswith(_OF_A_LINK):
+        return host
+    try:
+        return host + "%" + socket.if_indextoname(scope)
+    except OSError:
+        return f"{host}%{scope}"
+
+
 @dataclass(frozen=True)
 class Layout:
     """How one system lays RFC 6458's structures out, and which numbers it gives to names.
 
     ``options``, ``ancillary``, ``flags``, ``types`` and ``values`` translate our numbers (Linux's) into its own;
-    None where they are the same. ``values`` has the tables that ``formats`` names by a letter. ``lengths``: a
-    sockaddr begins with its length. ``packing``, ``unpacking`` and ``sizes`` are for structures that are no plain
-    rows of fields.
+    None where they are the same. ``values`` has the tables that ``formats`` and ``notes`` name by a letter, which
+    ``note_flags`` does for the flags of a notification. ``lengths``: a sockaddr begins with its length.
+    ``assoc_id`` is the format of an association's identifier, for structures that are no plain rows of fields.
     """
 
     formats: Formats
     families: tuple[int, int]  # AF_INET, AF_INET6
     notification: int  # MSG_NOTIFICATION
-    readers: Mapping[int, Reader]  # by our type
+    notes: Notes
+    assoc_id: str
     lengths: bool = False
     options: Mapping[int, int] | None = None
     ancillary: Mapping[int, int] | None = None
     flags: Mapping[int, int] | None = None
     types: Mapping[int, int] | None = None  # of notifications
     values: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
-    packing: Mapping[type[Any], Callable[[Any], bytes]] = field(default_factory=dict)
-    unpacking: Mapping[type[Any], Callable[[bytes], Any]] = field(default_factory=dict)
-    sizes: Mapping[type[Any], int] = field(default_factory=dict)
-    rows: dict[type[Any], tuple[struct.Struct, list[tuple[str, str]]]] = field(init=False)
+    note_flags: Mapping[type[Any], str] = field(default_factory=dict)
+    packing: Mapping[type[Any], Callable[[Any], bytes]] = field(init=False)
+    unpacking: Mapping[type[Any], Callable[[bytes], Any]] = field(init=False)
+    rows: dict[type[Any], tuple[struct.Struct, _Fields]] = field(init=False)
+    note_rows: dict[type[Any], tuple[struct.Struct, _Fields, str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        rows = {
-            cls: (struct.Struct("=" + form), [(f.partition(":")[0], f.partition(":")[2]) for f in fields.split()])
-            for cls, (form, fields) in self.formats.items()
+        derived = {
+            "rows": {
+                cls: (struct.Struct("=" + form), _fields(text)) for cls, (form, text) in self.formats.items()
+            },
+            "note_rows": {
+                cls: (struct.Struct("=" + form), _fields(text), rest)
+                for cls, (form, text, rest) in self.notes.items()
+            },
+            "packing": _packing(self.assoc_id),
+            "unpacking": _unpacking(self.assoc_id),
         }
-        object.__setattr__(self, "rows", rows)
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     # -- numbers -----------------------------------------------------------------------------------------------
 
@@ -132,12 +159,7 @@ class Layout:
         if family == self.families[1]:
             host = canonical(socket.inet_ntop(socket.AF_INET6, data[offset + 8 : offset + 24]))
             (scope,) = struct.unpack_from("=I", data, offset + 24)
-            if scope and is_ipv6(host):
-                try:
-                    host += "%" + socket.if_indextoname(scope)
-                except OSError:
-                    host += f"%{scope}"
-            return (host, port), 28
+            return (with_scope(host, scope), port), 28
         return None, STORAGE
 
     def unpack_addresses(self, data: bytes, count: int, offset: int = 0) -> list[tuple[str, int]]:
@@ -156,12 +178,12 @@ class Layout:
         """Return the kernel's bytes for a structure, an int or a bool. Raises OSError(EINVAL) for bad numbers."""
         cls = type(value)
         try:
+            special = self.packing.get(cls)
+            if special is not None:
+                return special(value).ljust(_SIZES.get(cls, 0), b"\0")
             if cls in self.rows:
                 row, fields = self.rows[cls]
                 return row.pack(*(self._out(getattr(value, name), how, family) for name, how in fields))
-            special = self.packing.get(cls)
-            if special is not None:
-                return special(value)
             return _INT.pack(int(value))
         except struct.error as error:
             raise OSError(errno.EINVAL, f"{cls.__name__}: {error}") from None
@@ -193,6 +215,8 @@ class Layout:
             return self.unpack_address(value)[0]
         if how == "f":
             return self.flags_in(value)
+        if how in _NESTED:
+            return self.unpack(_NESTED[how], value)
         if how in self.values:
             return next((ours for ours, theirs in self.values[how].items() if theirs == value), value)
         return value
@@ -214,12 +238,69 @@ class Layout:
         """Return the size of a fixed structure."""
         if cls in (int, bool):
             return _INT.size
-        return self.sizes[cls] if cls in self.sizes else self.rows[cls][0].size
+        return _SIZES[cls] if cls in _SIZES else self.rows[cls][0].size
 
     def unpack_notification(self, data: bytes) -> n.Notification | None:
         """Return the notification, or None for a type that is not known."""
-        type_, flags, length = struct.unpack_from("=HHI", data)
+        type_, flags, length = _HEAD.unpack_from(data)
         if self.types is not None:
             type_ = next((ours for ours, theirs in self.types.items() if theirs == type_), 0)
-        reader = self.readers.get(type_)
-        return None if reader is None else reader(data[:length], flags)
+        cls = n.BY_TYPE.get(type_)
+        if cls is None or cls not in self.note_rows:
+            return None
+        row, fields, rest = self.note_rows[cls]
+        body = data[_HEAD.size : length].ljust(row.size, b"\0")
+        values = {name: self._in(value, how) for (name, how), value in zip(fields, row.unpack_from(body))}
+        if rest:
+            name, _, code = rest.partition(":")
+            tail = body[row.size :]
+            values[name] = struct.unpack_from(f"={len(tail) // 2}H", tail) if code else tail
+        note: n.Notification = cls(**values, flags=self._in(flags, self.note_flags.get(cls, "")))
+        return note
+
+
+def _fields(text: str) -> _Fields:
+    return [(name, how) for name, _, how in (word.partition(":") for word in text.split())]
+
+
+# Structures that end in lists, and those that are asked for with the association alone.
+
+_SIZES: dict[type[Any], int] = {
+    s.Status: 176,
+    s.AuthChunks: 8 + 256,
+    s.HmacAlgo: 4 + 2 * 16,
+    s.AssocIds: 4 + 4 * 16384,
+}
+
+
+def _packing(assoc_id: str) -> dict[type[Any], Callable[[Any], bytes]]:
+    one = struct.Struct("=" + assoc_id)
+    row = struct.Struct(f"={assoc_id}HH")
+    return {
+        s.Status: lambda v: one.pack(v.assoc_id),
+        s.AuthChunks: lambda v: one.pack(v.assoc_id),
+        s.AssocIds: lambda v: b"",
+        s.AuthKey: lambda v: row.pack(v.assoc_id, v.keynumber, len(v.key)) + v.key,
+        s.HmacAlgo: lambda v: struct.pack(f"=I{len(v.idents)}H", len(v.idents), *v.idents),
+        s.ResetStreams: lambda v: (
+            row.pack(v.assoc_id, v.flags, len(v.streams)) + struct.pack(f"={len(v.streams)}H", *v.streams)
+        ),
+    }
+
+
+def _unpacking(assoc_id: str) -> dict[type[Any], Callable[[bytes], Any]]:
+    def chunks(data: bytes) -> s.AuthChunks:
+        number, count = struct.unpack_from(f"={assoc_id}I", data)
+        return s.AuthChunks(number, bytes(data[8 : 8 + count]))
+
+    return {
+        s.AuthChunks: chunks,
+        s.HmacAlgo: lambda data: s.HmacAlgo(_numbers("H", data)),
+        s.AssocIds: lambda data: s.AssocIds(_numbers(assoc_id, data)),
+    }
+
+
+def _numbers(code: str, data: bytes) -> tuple[int, ...]:
+    """Return the numbers behind their count."""
+    (count,) = struct.unpack_from("=I", data)
+    return struct.unpack_from(f"={count}{code}", data, 4)
