@@ -9,6 +9,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def is_numeric(host: str) -> bool:
@@ -72,3 +73,28 @@ def as_hosts(hosts: str | Sequence[str] | None) -> list[str]:
     if isinstance(hosts, str):
         return [hosts]
     return list(hosts)
+
+
+def check(address: Sequence[Any], family: int) -> tuple[str, int]:
+    """Return (numeric host, port) of a socket's address; longer tuples are taken.
+
+    Raises TypeError, OverflowError for the port, socket.gaierror for a name.
+    """
+    if not isinstance(address, tuple | list) or len(address) < 2:
+        raise TypeError("an address is a (host, port) tuple")
+    host, port = address[0], address[1]
+    if not isinstance(host, str) or not isinstance(port, int):
+        raise TypeError("an address is a (host, port) tuple")
+    if not 0 <= port <= 65535:
+        raise OverflowError("port must be 0-65535")
+    return resolve(host, family), port
+
+
+def check_several(addresses: Iterable[Sequence[Any]], family: int) -> tuple[list[str], int]:
+    """Return (numeric hosts, port) of one peer's addresses. Also raises OSError(EINVAL): none, or two ports."""
+    pairs = [check(address, family) for address in addresses]
+    if not pairs:
+        raise OSError(errno.EINVAL, "no address was given")
+    if len({port for _, port in pairs}) > 1:
+        raise OSError(errno.EINVAL, "the ports of all addresses must be the same")
+    return [host for host, _ in pairs], pairs[0][1]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import constants as c
 from . import structures as s
 from .aio_waiting import Writers, closed, readable
+from .ancillary import lifetime_info
 from .backends.contract import PENDING
 from .message import Message
 from .notifications import Notification
@@ -29,11 +30,6 @@ NOTIFICATIONS = (
     c.SCTP_ADAPTATION_INDICATION,
     c.SCTP_SEND_FAILED_EVENT,
 )
-
-
-def lifetime_info(lifetime: float | None) -> s.PrInfo | None:
-    """Return the partial reliability of a lifetime in seconds (RFC 3758 section 4.1)."""
-    return None if lifetime is None else s.PrInfo(c.SCTP_PR_SCTP_TTL, max(1, round(lifetime * 1000)))
 
 
 class SctpConnection:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from . import constants as c
 from . import structures as s
 from .addresses import as_hosts
-from .aio_connection import SctpConnection, lifetime_info
+from .aio_connection import SctpConnection
 from .aio_names import resolve_all
 from .aio_waiting import Writers, closed, readable
+from .ancillary import lifetime_info
 from .backends.contract import PENDING
 from .message import Message
 from .notifications import AssocChange, Notification

@@ -12,6 +12,7 @@ from typing import Any
 from . import constants as c
 from . import structures as s
 
+LIFETIMES = 4294967  # seconds: a lifetime is 32 bits of milliseconds
 _TYPES: dict[int, type[Any]] = {
     c.SCTP_INIT: s.InitMsg,
     c.SCTP_SNDRCV: s.SndRcvInfo,
@@ -32,6 +33,15 @@ class Sending:
     authinfo: s.AuthInfo | None = None
     init: s.InitMsg | None = None
     hosts: list[str] = field(default_factory=list)
+
+
+def lifetime_info(lifetime: float | None) -> s.PrInfo | None:
+    """Return the partial reliability of a lifetime in seconds (RFC 3758 section 4.1). Raises ValueError."""
+    if lifetime is None:
+        return None
+    if not 0 <= lifetime < LIFETIMES:
+        raise ValueError(f"a lifetime is 0 to {LIFETIMES} seconds")
+    return s.PrInfo(c.SCTP_PR_SCTP_TTL, max(1, round(lifetime * 1000)))
 
 
 def from_sndrcvinfo(value: s.SndRcvInfo, sending: Sending) -> None:

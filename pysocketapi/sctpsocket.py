@@ -5,43 +5,41 @@ are ``(host, port)`` pairs, also for IPv6 (longer tuples are taken). `recv` and 
 `recvmsg`, `recvv` and `recv_message` deliver them. How things are carried out is the channels' affair.
 
 What differs from a kernel's descriptor on userland: `fileno` is only good for select and its relatives; `detach`
-fails with EOPNOTSUPP; after fork a socket belongs to the parent alone.
+and `set_inheritable` fail with EOPNOTSUPP; after fork a socket belongs to the parent alone.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Sequence
+from operator import index
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 
 from . import addresses as names
-from . import ancillary
+from . import ancillary, files, socket_options
 from . import constants as c
 from . import structures as s
-from .ancillary import Sending
+from .ancillary import Sending, lifetime_info
 from .backends.contract import PENDING, Channel
 from .backends.opening import open_channel
 from .message import Message
 from .notifications import Notification
-from .options import OF_SOCKETS, OPTIONS
+from .received import Buffer, Item, RecvvResult, deprecated, rcvinfo, recvv_result, room_in, scatter
+from .shared import ClosedChannel, Shared, style_of
+from .transmitting import as_bytes, transmit
 from .transport import Transport
 
-_DEFAULT_INFO = s.SndInfo()
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
-
-class RecvvResult(NamedTuple):
-    """What sctp_recvv gives: ``info`` is None, RcvInfo, NxtInfo or RecvvRn, ``infotype`` says which."""
-
-    data: bytes | Notification
-    address: s.Address | None
-    info: s.RcvInfo | s.NxtInfo | s.RecvvRn | None
-    infotype: int
-    flags: int
+__all__ = ["RecvvResult", "SctpSocket"]
 
 
 class SctpSocket:
@@ -54,20 +52,15 @@ class SctpSocket:
         *,
         transport: Transport | str | None = None,
         _channel: Channel | None = None,
+        _shared: Shared | None = None,
     ) -> None:
-        if type not in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
-            raise OSError(errno.ESOCKTNOSUPPORT, "SCTP has SOCK_STREAM and SOCK_SEQPACKET")
-        self._type = type
-        self._channel = _channel or open_channel(transport, family, type == socket.SOCK_SEQPACKET)
-        self._timeout: float | None = socket.getdefaulttimeout()
-        self._defaults: dict[int, s.SndInfo] = {}
-        self._default_pr: dict[int, s.PrInfo] = {}
-        self._rcvinfo = False
-        self._nxtinfo = False
-        self._data_io = False  # SCTP_SNDRCV or SCTP_EXTRCV comes with each message
-        self._extended = False
-        self._explicit_eor = False
-        self._parts: dict[tuple[int, s.Address | None, int], bytearray] = {}
+        style, blocks = style_of(type)
+        self._channel = _channel or open_channel(transport, family, style == socket.SOCK_SEQPACKET)
+        self._type = style
+        self._timeout: float | None = socket.getdefaulttimeout() if blocks else 0.0
+        self._shared = _shared or Shared()
+        self._descriptor = -1  # a duplicate's own one
+        self._files = 0  # that makefile made; they keep the socket open
         self._closed = False
 
     # -- the object --------------------------------------------------------------------------------------------
@@ -84,21 +77,27 @@ class SctpSocket:
         if not getattr(self, "_closed", True):
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._closed = True
-            self._channel.orphaned()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            if self._shared.leave():
+                self._channel.orphaned()
 
     def __repr__(self) -> str:
         style = "one-to-many" if self._channel.one_to_many else "one-to-one"
         return f"<SctpSocket {style}{' [closed]' if self._closed else ''}>"
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("cannot pickle or copy an SctpSocket: see dup")
+
     @property
     def family(self) -> int:
         """AF_INET or AF_INET6."""
-        return self._channel.family
+        return socket.AddressFamily(self._channel.family)
 
     @property
     def type(self) -> int:
         """SOCK_STREAM or SOCK_SEQPACKET."""
-        return self._type
+        return socket.SocketKind(self._type)
 
     @property
     def proto(self) -> int:
@@ -107,24 +106,93 @@ class SctpSocket:
 
     def fileno(self) -> int:
         """Return a descriptor that select and its like may wait on (kernel: the socket's own); -1 when closed."""
-        return -1 if self._closed else self._channel.fileno()
+        return self._descriptor if self._descriptor >= 0 else self._channel.fileno()
+
+    def dup(self) -> SctpSocket:
+        """Return another object for the same socket, with a descriptor of its own; the last one closed ends it."""
+        descriptor = os.dup(self.fileno())
+        other = SctpSocket(self.family, self._type, _channel=self._channel, _shared=self._shared)
+        other._shared.join()
+        other._descriptor = descriptor
+        other._timeout = self._timeout
+        return other
 
     def detach(self) -> int:
         """Give the kernel's descriptor away, closing this object. Userland: OSError(EOPNOTSUPP)."""
-        fd = self._channel.detach()
-        self._closed = True
+        channel = self._channel
+        if not channel.own_descriptor or (len(self._shared.users) == 1 and self._descriptor < 0):
+            fd = channel.detach()
+            self._leave(-1)
+            return fd
+        fd = self._descriptor if self._descriptor >= 0 else os.dup(channel.fileno())
+        self._descriptor = -1
+        self._leave(-1)
         return fd
 
+    def get_inheritable(self) -> bool:
+        """Whether a program that this process executes gets the descriptor."""
+        return os.get_inheritable(self.fileno())
+
+    def set_inheritable(self, inheritable: bool) -> None:
+        """Let executed programs have the descriptor or not. Userland: True is OSError(EOPNOTSUPP)."""
+        if inheritable and not self._channel.own_descriptor and self.fileno() >= 0:
+            raise OSError(errno.EOPNOTSUPP, "a userland SCTP socket cannot leave this process")
+        os.set_inheritable(self.fileno(), inheritable)
+
     def close(self) -> None:
-        """End gracefully (or abort, with SO_LINGER on and 0 s). Does not wait."""
+        """End gracefully (or abort, with SO_LINGER on and 0 s). Does not wait.
+
+        Files of makefile and duplicates go on; the association ends with the last of them.
+        """
         if not self._closed:
             self._closed = True
-            self._channel.close()
+            if not self._files:
+                self._leave(self._descriptor)
+
+    def _leave(self, descriptor: int) -> None:
+        """Have no more to do with the channel, which is closed if nobody else has."""
+        channel, self._closed, self._descriptor = self._channel, True, -1
+        if isinstance(channel, ClosedChannel):
+            return
+        self._channel = cast(Channel, ClosedChannel(channel.family, channel.one_to_many))
+        if descriptor >= 0:
+            os.close(descriptor)
+        if self._shared.leave():
+            channel.close()
+
+    def makefile(
+        self,
+        mode: str = "r",
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Any:
+        """Return a file over a one-to-one socket, like socket.socket.makefile; see `files` about messages.
+
+        Raises OSError(EOPNOTSUPP) for a one-to-many socket, which has many peers.
+        """
+        return files.open_file(
+            self, mode, buffering, encoding, errors, newline, self._file_opened, self._file_closed
+        )
+
+    def _file_opened(self) -> None:
+        self._files += 1
+
+    def _file_closed(self) -> None:
+        self._files -= 1
+        if self._closed and not self._files:
+            self._leave(self._descriptor)
 
     def settimeout(self, value: float | None) -> None:
         """Set the time of blocking calls in seconds; None: for ever; 0: do not block."""
-        if value is not None and value < 0:
-            raise ValueError("timeout value out of range")
+        if value is not None:
+            value = float(value)
+            if value < 0 or math.isnan(value):
+                raise ValueError("timeout value out of range")
+            if value > threading.TIMEOUT_MAX:
+                raise OverflowError("timeout is too large")
         self._timeout = value
 
     def gettimeout(self) -> float | None:
@@ -156,38 +224,20 @@ class SctpSocket:
     def _wait(self, read: bool, deadline: float | None, assoc_id: int = 0) -> None:
         if deadline == 0:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        left = None if deadline is None else deadline - time.monotonic()
-        if (left is not None and left <= 0) or not self._channel.wait(read, not read, left, assoc_id):
-            raise TimeoutError("timed out")
+        while not self._channel.wait(read, not read, left := _left(deadline), assoc_id):
+            if left is not None and left <= 0:
+                raise TimeoutError("timed out")
 
     # -- set-up ------------------------------------------------------------------------------------------------
 
-    def _address(self, address: Sequence[Any]) -> tuple[str, int]:
-        if not isinstance(address, tuple | list) or len(address) < 2:
-            raise TypeError("an address is a (host, port) tuple")
-        host, port = address[0], address[1]
-        if not isinstance(host, str) or not isinstance(port, int):
-            raise TypeError("an address is a (host, port) tuple")
-        if not 0 <= port <= 65535:
-            raise OverflowError("port must be 0-65535")
-        return names.resolve(host, self.family), port
-
-    def _several(self, addresses: Iterable[Sequence[Any]]) -> tuple[list[str], int]:
-        pairs = [self._address(address) for address in addresses]
-        if not pairs:
-            raise OSError(errno.EINVAL, "no address was given")
-        if len({port for _, port in pairs}) > 1:
-            raise OSError(errno.EINVAL, "the ports of all addresses must be the same")
-        return [host for host, _ in pairs], pairs[0][1]
-
     def bind(self, address: Sequence[Any]) -> None:
         """Bind to one address; "" is any, port 0 lets the system choose."""
-        host, port = self._address(address)
+        host, port = names.check(address, self._channel.family)
         self._channel.bind([host] if host else [], port)
 
     def bindx(self, addresses: Iterable[Sequence[Any]], flags: int = c.SCTP_BINDX_ADD_ADDR) -> None:
         """Add or remove local addresses (RFC 6458 section 9.1)."""
-        hosts, port = self._several(addresses)
+        hosts, port = names.check_several(addresses, self._channel.family)
         if flags == c.SCTP_BINDX_ADD_ADDR:
             if self._bound():
                 self._channel.bind_add(hosts, port)
@@ -207,6 +257,7 @@ class SctpSocket:
     def listen(self, backlog: int = 128) -> None:
         """Accept associations; 0 stops that."""
         self._channel.listen(max(0, backlog))
+        self._shared.listening = backlog > 0
 
     def accept(self) -> tuple[SctpSocket, s.Address]:
         """Return (socket, peer address) of the next association of a one-to-one socket."""
@@ -221,13 +272,7 @@ class SctpSocket:
         return child, address
 
     def _child(self, channel: Channel) -> SctpSocket:
-        child = SctpSocket(self.family, socket.SOCK_STREAM, _channel=channel)
-        child._defaults = {0: self._defaults[0]} if 0 in self._defaults else {}
-        child._default_pr = dict(self._default_pr)
-        child._rcvinfo, child._nxtinfo = self._rcvinfo, self._nxtinfo
-        child._data_io, child._extended = self._data_io, self._extended
-        child._explicit_eor = self._explicit_eor
-        return child
+        return SctpSocket(channel.family, socket.SOCK_STREAM, _channel=channel, _shared=self._shared.inherited())
 
     def connect(self, address: Sequence[Any]) -> None:
         """Set up an association; non-blocking: OSError(EINPROGRESS)."""
@@ -239,7 +284,7 @@ class SctpSocket:
         udp_port: the peer's UDP port (RFC 6951). Non-blocking: OSError(EINPROGRESS), with the identifier as its
         ``assoc_id`` attribute (RFC 6458 section 9.9 returns both).
         """
-        hosts, port = self._several(addresses)
+        hosts, port = names.check_several(addresses, self._channel.family)
         assoc_id = self._channel.start_connect(hosts, port, udp_port)
         if self._timeout == 0:
             error = BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
@@ -250,11 +295,12 @@ class SctpSocket:
         return assoc_id
 
     def connect_ex(self, address: Sequence[Any]) -> int:
-        """Like connect, returning an errno, 0 for success."""
+        """Like connect, returning an errno: 0 for success, EAGAIN for a timeout. Raises socket.gaierror."""
+        hosts, port = names.check_several([address], self._channel.family)
         try:
-            self.connect(address)
+            self.connectx([(hosts[0], port)])
         except OSError as error:
-            return error.errno or errno.ETIMEDOUT
+            return error.errno or errno.EAGAIN
         return 0
 
     def peeloff(self, assoc_id: int) -> SctpSocket:
@@ -263,9 +309,11 @@ class SctpSocket:
 
     # -- sending -----------------------------------------------------------------------------------------------
 
-    def send(self, data: bytes, flags: int = 0) -> int:
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         """Send one message with the default parameters; returns its length, as it is always taken whole."""
-        if self._defaults or self._default_pr or self._explicit_eor:
+        if type(data) is not bytes:
+            data = as_bytes(data)
+        if self._shared.special:
             return self._send(data, Sending(), flags)
         channel = self._channel
         if not channel.send(data):
@@ -274,20 +322,20 @@ class SctpSocket:
                 self._wait(False, deadline)
         return len(data)
 
-    def sendall(self, data: bytes, flags: int = 0) -> None:
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Send one message: the same as send."""
         self.send(data, flags)
 
-    def sendto(self, data: bytes, *args: Any) -> int:
+    def sendto(self, data: ReadableBuffer, *args: Any) -> int:
         """sendto(data[, flags], address): send one message, setting up an association if there is none."""
         if not 1 <= len(args) <= 2:
             raise TypeError("sendto(data[, flags], address)")
         flags = args[0] if len(args) == 2 else 0
-        return self._send(data, Sending(), flags, [args[-1]])
+        return self._send(as_bytes(data), Sending(), flags, [args[-1]])
 
     def sendmsg(
         self,
-        buffers: Iterable[bytes],
+        buffers: Iterable[ReadableBuffer],
         ancdata: Iterable[tuple[int, int, Any]] = (),
         flags: int = 0,
         address: Sequence[Any] | None = None,
@@ -299,21 +347,21 @@ class SctpSocket:
             if address is None:
                 raise OSError(errno.EINVAL, "SCTP_DSTADDR needs an address, for its port")
             targets += [(host, address[1]) for host in sending.hosts]
-        return self._send(b"".join(buffers), sending, flags, targets)
+        return self._send(b"".join(map(as_bytes, buffers)), sending, flags, targets)
 
     def sendv(
         self,
-        buffers: Iterable[bytes],
+        buffers: Iterable[ReadableBuffer],
         addresses: Iterable[Sequence[Any]] = (),
         info: s.SndInfo | s.PrInfo | s.AuthInfo | s.SendvSpa | None = None,
         flags: int = 0,
     ) -> int:
         """Send one message (sctp_sendv, section 9.12); several addresses: of one peer, for a set-up."""
-        return self._send(b"".join(buffers), ancillary.from_sendv(info), flags, list(addresses))
+        return self._send(b"".join(map(as_bytes, buffers)), ancillary.from_sendv(info), flags, list(addresses))
 
     def send_message(
         self,
-        data: bytes,
+        data: ReadableBuffer,
         *,
         stream: int = 0,
         ppid: int = 0,
@@ -328,82 +376,34 @@ class SctpSocket:
         if unordered:
             flags |= c.SCTP_UNORDERED
         info = s.SndInfo(stream, flags, ppid, context, assoc_id)
-        prinfo = None
-        if lifetime is not None:
-            prinfo = s.PrInfo(c.SCTP_PR_SCTP_TTL, max(1, round(lifetime * 1000)))
-        return self._send(data, Sending(info, prinfo), 0, [] if address is None else [address])
+        sending = Sending(info, lifetime_info(lifetime))
+        return self._send(as_bytes(data), sending, 0, [] if address is None else [address])
+
+    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        """Send a file from offset on as messages of at most `files.CHUNK` bytes; returns the number of bytes.
+
+        Like socket.socket.sendfile: ValueError for a one-to-many or non-blocking socket, or a file of text.
+        """
+        if self._type != socket.SOCK_STREAM:
+            raise ValueError("only SOCK_STREAM type sockets are supported")
+        if self._timeout == 0:
+            raise ValueError("non-blocking sockets are not supported")
+        return files.send_file(self.send, file, offset, count)
 
     def _send(self, data: bytes, sending: Sending, flags: int, targets: Sequence[Sequence[Any]] = ()) -> int:
-        size = len(data)
-        deadline = self._deadline(flags)
-        info = sending.info
-        assoc_id = info.assoc_id if info is not None else 0
-        if info is None:
-            info = self._defaults.get(assoc_id) or self._defaults.get(0) or _DEFAULT_INFO
-        prinfo = sending.prinfo or self._default_pr.get(assoc_id) or self._default_pr.get(0)
-        before: s.InitMsg | None = None
-        if sending.init is not None:  # for the association that this message sets up, section 5.3.1
-            before = self._channel.getopt(c.SCTP_INITMSG)
-            self._channel.setopt(c.SCTP_INITMSG, sending.init)
-        parts: bytearray | None = None
-        address: s.Address | None = None
-        try:
-            if targets:
-                address, assoc_id = self._destination(targets, assoc_id)
-            if self._explicit_eor:
-                parts = self._gather(data, (assoc_id, address, info.sid))
-                if not (info.flags & (c.SCTP_EOR | c.SCTP_ABORT | c.SCTP_EOF) or flags & c.MSG_EOR):
-                    return size
-                data = bytes(parts)
-            if not isinstance(data, bytes):
-                data = bytes(data)
-            try:
-                while not self._channel.send(
-                    data,
-                    info.sid,
-                    info.ppid,
-                    info.flags & ~c.SCTP_EOR,
-                    info.context,
-                    assoc_id,
-                    address,
-                    prinfo,
-                    sending.authinfo,
-                ):
-                    self._wait(False, deadline, assoc_id)
-            except OSError:
-                if parts is not None:  # this part was not taken: it can be sent again
-                    del parts[len(parts) - size :]
-                raise
-        finally:
-            if before is not None:
-                self._channel.setopt(c.SCTP_INITMSG, before)
-        if parts is not None:
-            del self._parts[(assoc_id, address, info.sid)]
-        return size
+        channel, deadline = self._channel, self._deadline(flags)
+        where = names.check_several(targets, channel.family) if targets else None
 
-    def _destination(self, targets: Sequence[Sequence[Any]], assoc_id: int) -> tuple[s.Address | None, int]:
-        """Return the address, or the association that several addresses stand for, set up if need be."""
-        hosts, port = self._several(targets)
-        if len(hosts) == 1:
-            return (hosts[0], port), assoc_id
-        try:
-            return None, self._channel.start_connect(hosts, port)
-        except OSError as error:
-            if error.errno != errno.EISCONN:
-                raise
-        return (hosts[0], port), assoc_id
+        def wait(assoc_id: int) -> None:
+            self._wait(False, deadline, assoc_id)
 
-    def _gather(self, data: bytes, key: tuple[int, s.Address | None, int]) -> bytearray:
-        """Explicit EOR (section 8.1.26): add a part of a message to those before it."""
-        parts = self._parts.setdefault(key, bytearray())
-        if len(parts) + len(data) > self._channel.get_buffer(socket.SO_SNDBUF):
-            raise OSError(errno.EMSGSIZE, "all parts of a message must fit into the send buffer")
-        parts += data
-        return parts
+        return transmit(channel, self._shared, data, sending, flags, where, wait)
 
     # -- receiving ---------------------------------------------------------------------------------------------
 
     def _receive(self, limit: int, flags: int) -> Message | Notification | None:
+        if type(limit) is not int:
+            limit = index(limit)
         if limit < 0:
             raise ValueError("negative buffersize in recv")
         channel = self._channel
@@ -433,26 +433,21 @@ class SctpSocket:
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, s.Address | None]:
         """Like recv, with the peer's address."""
-        message = self._receive_data(bufsize, flags)
+        message = self._receive_data(bufsize, flags) if bufsize else None
         if message is None:
             return b"", None
         return message.data, (message.address, message.port)
 
-    def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
         """Like recv, into a buffer; returns the number of bytes."""
-        view = memoryview(buffer).cast("B")
-        data = self.recv(nbytes or len(view), flags)
-        view[: len(data)] = data
-        return len(data)
+        view = room_in(buffer, nbytes)
+        return scatter([view], self.recv(len(view), flags))
 
-    def recvfrom_into(
-        self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0
-    ) -> tuple[int, s.Address | None]:
+    def recvfrom_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> tuple[int, s.Address | None]:
         """Like recvfrom, into a buffer; returns (number of bytes, address)."""
-        view = memoryview(buffer).cast("B")
-        data, address = self.recvfrom(nbytes or len(view), flags)
-        view[: len(data)] = data
-        return len(data), address
+        view = room_in(buffer, nbytes)
+        data, address = self.recvfrom(len(view), flags)
+        return scatter([view], data), address
 
     def receive_part(self, limit: int, flags: int = 0) -> Message | Notification | None:
         """Return at most limit bytes of the next message, as a Message, or a notification; None at the end."""
@@ -468,40 +463,49 @@ class SctpSocket:
 
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0
-    ) -> tuple[bytes | Notification, list[tuple[int, int, Any]], int, s.Address | None]:
+    ) -> tuple[bytes | Notification, list[Item], int, s.Address | None]:
         """Return (data, ancillary data, flags, address).
 
         With MSG_NOTIFICATION in the flags, data is the notification itself. Ancillary data are RcvInfo if
         SCTP_RECVRCVINFO is on, NxtInfo if SCTP_RECVNXTINFO is on and a message follows; deprecated: SndRcvInfo if
         SCTP_EVENTS has data_io on, in its place ExtRcvInfo with SCTP_USE_EXT_RCVINFO. ancbufsize is not needed.
         """
-        item = self._receive(bufsize, flags)
+        item = self._receive(bufsize, flags) if bufsize else None
         if item is None:
             return b"", [], 0, None
         if not isinstance(item, Message):
             return item, [], c.MSG_NOTIFICATION | c.MSG_EOR, None
-        found: list[tuple[int, int, Any]] = []
-        if self._rcvinfo:
-            found.append((c.IPPROTO_SCTP, c.SCTP_RCVINFO, _rcvinfo(item)))
-        following = self._channel.next_info() if self._nxtinfo or self._extended else None
-        if self._nxtinfo and following is not None:
+        kept = self._shared
+        found: list[Item] = []
+        if kept.rcvinfo:
+            found.append((c.IPPROTO_SCTP, c.SCTP_RCVINFO, rcvinfo(item)))
+        following = self._channel.next_info() if kept.nxtinfo or kept.extended else None
+        if kept.nxtinfo and following is not None:
             found.append((c.IPPROTO_SCTP, c.SCTP_NXTINFO, following))
-        if self._data_io:
-            found.append(_deprecated(item, self._extended, following))
+        if kept.data_io:
+            found.append(deprecated(item, kept.extended, following))
         return item.data, found, c.MSG_EOR if item.eor else 0, (item.address, item.port)
+
+    def recvmsg_into(
+        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, list[Item], int, s.Address | None]:
+        """Like recvmsg, into buffers; returns (number of bytes, ancillary data, flags, address).
+
+        A notification is no bytes: it comes as ancillary data, ``(IPPROTO_SCTP, its type, itself)``, with
+        MSG_NOTIFICATION in the flags and 0 bytes. The buffers must have room, else ValueError.
+        """
+        views = [room_in(buffer) for buffer in buffers]
+        room = sum(map(len, views))
+        if not room:
+            raise ValueError("the buffers have no room")
+        data, found, flags, address = self.recvmsg(room, ancbufsize, flags)
+        if not isinstance(data, bytes):
+            return 0, [(c.IPPROTO_SCTP, data.type, data)], flags, address
+        return scatter(views, data), found, flags, address
 
     def recvv(self, bufsize: int, flags: int = 0) -> RecvvResult:
         """Return data and its information (sctp_recvv, section 9.13), as the RECV*INFO options say."""
-        data, found, flags, address = self.recvmsg(bufsize, 0, flags)
-        by_type = {type_: value for _, type_, value in found}
-        rcv, nxt = by_type.get(c.SCTP_RCVINFO), by_type.get(c.SCTP_NXTINFO)
-        if rcv is not None and nxt is not None:
-            return RecvvResult(data, address, s.RecvvRn(rcv, nxt), c.SCTP_RECVV_RN, flags)
-        if rcv is not None:
-            return RecvvResult(data, address, rcv, c.SCTP_RECVV_RCVINFO, flags)
-        if nxt is not None:
-            return RecvvResult(data, address, nxt, c.SCTP_RECVV_NXTINFO, flags)
-        return RecvvResult(data, address, None, c.SCTP_RECVV_NOINFO, flags)
+        return recvv_result(*self.recvmsg(bufsize, 0, flags))
 
     # -- ends and addresses ------------------------------------------------------------------------------------
 
@@ -539,101 +543,22 @@ class SctpSocket:
     # -- options -----------------------------------------------------------------------------------------------
 
     def setsockopt(self, level: int, option: int, value: Any) -> None:
-        """Set an option; SCTP's take the structures of `structures`, an int or a bool (see `options`)."""
-        if level == socket.SOL_SOCKET:
-            self._set_general(option, value)
-            return
-        known = OPTIONS.get(option) if level == c.IPPROTO_SCTP else None
-        if known is None or not known.set:
-            raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
-        if known.type in (int, bool):
-            if not isinstance(value, int):
-                raise TypeError(f"{known.name} takes an int, not {type(value).__name__}")
-            value = known.type(value)
-        elif not isinstance(value, known.type):
-            raise TypeError(f"{known.name} takes {known.type.__name__}, not {type(value).__name__}")
-        if option in (c.SCTP_USE_EXT_RCVINFO, c.SCTP_RECVNXTINFO):
-            other = self._nxtinfo if option == c.SCTP_USE_EXT_RCVINFO else self._extended
-            self._channel.setopt(c.SCTP_RECVNXTINFO, value or other)  # both live on it
-        elif option not in OF_SOCKETS:
-            self._channel.setopt(option, value)
-        self._note_option(option, value)
+        """Set an option; SCTP's take the structures of `structures`, an int or a bool (see `options`).
 
-    def _note_option(self, option: int, value: Any) -> None:
-        """Keep what this layer needs itself."""
-        if option == c.SCTP_RECVRCVINFO:
-            self._rcvinfo = bool(value)
-        elif option == c.SCTP_RECVNXTINFO:
-            self._nxtinfo = bool(value)
-        elif option == c.SCTP_USE_EXT_RCVINFO:
-            self._extended = bool(value)
-        elif option == c.SCTP_EVENTS:
-            self._data_io = bool(value.data_io)
-        elif option == c.SCTP_EXPLICIT_EOR:
-            self._explicit_eor = bool(value)
-        elif option == c.SCTP_DEFAULT_SNDINFO:
-            self._defaults[self._key(value.assoc_id)] = value
-        elif option == c.SCTP_DEFAULT_SEND_PARAM:
-            sending = Sending()
-            ancillary.from_sndrcvinfo(value, sending)
-            if sending.info is not None:
-                self._defaults[self._key(value.assoc_id)] = sending.info
-            if sending.prinfo is not None:
-                self._default_pr[self._key(value.assoc_id)] = sending.prinfo
-        elif option == c.SCTP_DEFAULT_PRINFO:
-            self._default_pr[self._key(value.assoc_id)] = s.PrInfo(value.policy, value.value)
-
-    def _key(self, assoc_id: int) -> int:
-        return assoc_id if self._channel.one_to_many and assoc_id >= c.FIRST_ASSOC_ID else 0
+        SO_LINGER takes (on, seconds) or C's bytes, as the others of SOL_SOCKET do.
+        """
+        socket_options.set_option(self._channel, self._shared, level, option, value)
 
     def getsockopt(self, level: int, option: int, value: Any = None) -> Any:
-        """Get an option; value carries the association and address that are asked about, if any."""
-        if level == socket.SOL_SOCKET:
-            return self._get_general(option)
-        known = OPTIONS.get(option) if level == c.IPPROTO_SCTP else None
-        if known is None or not known.get:
-            raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
-        if value is not None and known.type not in (int, bool) and not isinstance(value, known.type):
-            raise TypeError(f"{known.name} takes {known.type.__name__}, not {type(value).__name__}")
-        mine = {
-            c.SCTP_RECVRCVINFO: self._rcvinfo,
-            c.SCTP_RECVNXTINFO: self._nxtinfo,
-            c.SCTP_USE_EXT_RCVINFO: self._extended,
-            c.SCTP_EXPLICIT_EOR: self._explicit_eor,
-        }.get(option)
-        if mine is not None:
-            self._channel.local_addresses()  # EBADF on a closed socket
-            return mine
-        return self._channel.getopt(option, value)
+        """Get an option; value carries the association and address that are asked about, if any.
+
+        For SOL_SOCKET it is a size, which gives C's bytes, as with socket.socket.
+        """
+        return socket_options.get_option(self._channel, self._shared, level, option, value)
 
     def opt_info(self, assoc_id: int, option: int, value: Any = None) -> Any:
-        """Get an option of an association (sctp_opt_info, section 9.6)."""
-        known = OPTIONS.get(option)
-        if value is None and known is not None and hasattr(known.type, "assoc_id"):
-            value = known.type()
-        if value is not None and hasattr(value, "assoc_id"):
-            value.assoc_id = assoc_id
-        return self.getsockopt(c.IPPROTO_SCTP, option, value)
-
-    def _set_general(self, option: int, value: Any) -> None:
-        if option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            self._channel.set_buffer(option, int(value))
-        elif option == socket.SO_LINGER:
-            on, seconds = value
-            self._channel.set_linger(bool(on), int(seconds))
-        elif option != socket.SO_REUSEADDR:  # a port is free again as soon as its associations have ended
-            raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
-
-    def _get_general(self, option: int) -> Any:
-        if option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            return self._channel.get_buffer(option)
-        if option == socket.SO_ERROR:
-            return self._channel.error()
-        if option == socket.SO_TYPE:
-            return self._type
-        if option == socket.SO_REUSEADDR:
-            return 0
-        raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
+        """Get an option of an association (sctp_opt_info, RFC 6458 section 8)."""
+        return self.getsockopt(c.IPPROTO_SCTP, option, socket_options.about(assoc_id, option, value))
 
     def subscribe(self, *types: int, on: bool = True) -> None:
         """Switch notifications on or off by their types (SCTP_EVENT, section 6.2.2)."""
@@ -641,38 +566,6 @@ class SctpSocket:
             self._channel.subscribe(type_, on)
 
 
-def _deprecated(message: Message, extended: bool, following: s.NxtInfo | None) -> tuple[int, int, Any]:
-    """Describe a message by SCTP_SNDRCV or SCTP_EXTRCV (RFC 6458 sections 5.3.2 and 5.3.3)."""
-    stream, ssn, flags = message.stream, message.ssn, c.SCTP_UNORDERED if message.unordered else 0
-    ppid, context, tsn, cumtsn = message.ppid, message.context, message.tsn, message.cumtsn
-    if not extended:
-        plain = s.SndRcvInfo(stream, ssn, flags, ppid, context, 0, tsn, cumtsn, message.assoc_id)
-        return c.IPPROTO_SCTP, c.SCTP_SNDRCV, plain
-    info = s.ExtRcvInfo(stream, ssn, flags, ppid, context, 0, tsn, cumtsn, assoc_id=message.assoc_id)
-    if following is not None and message.eor:
-        info.next_flags = c.SCTP_NEXT_MSG_AVAIL
-        for bit, meaning in _NEXT_FLAGS:
-            info.next_flags |= meaning if following.flags & bit else 0
-        info.next_stream, info.next_aid = following.sid, following.assoc_id
-        info.next_length, info.next_ppid = following.length, following.ppid
-    return c.IPPROTO_SCTP, c.SCTP_EXTRCV, info
-
-
-_NEXT_FLAGS = (
-    (c.SCTP_UNORDERED, c.SCTP_NEXT_MSG_IS_UNORDERED),
-    (c.SCTP_COMPLETE, c.SCTP_NEXT_MSG_ISCOMPLETE),
-    (c.SCTP_NOTIFICATION, c.SCTP_NEXT_MSG_IS_NOTIFICATION),
-)
-
-
-def _rcvinfo(message: Message) -> s.RcvInfo:
-    return s.RcvInfo(
-        message.stream,
-        message.ssn,
-        c.SCTP_UNORDERED if message.unordered else 0,
-        message.ppid,
-        message.tsn,
-        message.cumtsn,
-        message.context,
-        message.assoc_id,
-    )
+def _left(deadline: float | None) -> float | None:
+    """Return the seconds until a deadline; 0: it is over."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -28,8 +28,12 @@ Received: TypeAlias = Message | Notification | Pending | None
 
 
 class Channel(Protocol):
-    """A socket without waiting. ``one_to_many`` tells the style; errors are OSError with a socket's errno."""
+    """A socket without waiting. ``one_to_many`` tells the style; errors are OSError with a socket's errno.
 
+    ``own_descriptor``: its descriptor is the socket itself, which can go to another process.
+    """
+
+    own_descriptor: bool
     one_to_many: bool
     family: int
 
@@ -129,6 +133,7 @@ class Channel(Protocol):
     def wait(self, read: bool, write: bool, timeout: float | None, assoc_id: int = 0) -> bool:
         """Block until readable or writable; False when the time (seconds, None: no end) is over.
 
+        A time of weeks may be cut short.
         assoc_id: one-to-many, writable for this association; 0: for all that lacked room.
         """
 

@@ -49,6 +49,8 @@ _NOBODY: deque[Any] = deque(maxlen=0)  # shared by those who do not listen
 class UserChannel:
     """One socket of the userland stack. Every public method takes the pump's lock."""
 
+    own_descriptor = False
+
     __slots__ = (
         "__weakref__", "accepting", "association", "associations", "backlog", "blocked", "chosen", "closed",
         "closed_wakes", "config", "connected", "context", "contexts", "defaults", "ended", "endpoint", "family",
@@ -396,6 +398,8 @@ class UserChannel:
                 association = sending.destination(self, assoc_id, address, flags)
                 if association is None:
                     return sending.send_all(self, data, stream, ppid, flags, context, prinfo)
+            if (ppid or context) and (ppid >> 32 or context >> 32):
+                raise fail(errno.EINVAL, "payload protocol identifiers and contexts are 0 to 4294967295")
             size = len(data)
             if size > association.config.send_buffer:
                 raise fail(errno.EMSGSIZE)
