@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from .runtime import at_cut
+from .terminals import restore
+
 ACTIONS = {"s": "start", "x": "stop", "k": "kill", "r": "restart"}
 QUIT = "q"
 
@@ -65,10 +68,11 @@ def keys_pressed(press: Callable[[str], None], wanted: bool = True) -> Iterator[
         for key in data.decode(errors="replace"):
             press(key)
 
-    tty.setcbreak(fd)
-    loop.add_reader(fd, readable)
-    try:
-        yield True
-    finally:
-        loop.remove_reader(fd)
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+    with at_cut(lambda: restore(fd, before, termios.TCSANOW)):
+        tty.setcbreak(fd)
+        loop.add_reader(fd, readable)
+        try:
+            yield True
+        finally:
+            loop.remove_reader(fd)
+            restore(fd, before, termios.TCSADRAIN)

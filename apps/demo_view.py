@@ -6,6 +6,7 @@ stay on the usual one, and fit into it. Nothing but presentation is in here.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rich.align import Align
@@ -18,6 +19,7 @@ from rich.text import Text
 from .demo_image import ImageUser
 from .demo_story import ENDED, IN_USE, KILLED, OFF, READY, STARTING, Actor, Event, Story
 from .fractal_view import HalfBlocks
+from .runtime import full_screen
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue")
 KINDS = {"note": "white", "start": "dim", "kill": "bold red", "failover": "bold yellow", "error": "bold red"}
@@ -81,7 +83,7 @@ def _style(story: Story, actor: Actor) -> str:
 def _head(scene: Scene, now: float, width: int) -> Text:
     """Who is there, in one line."""
     story = scene.story
-    head = Text(f"{now:5.1f} s  ", "dim")
+    head = Text().append(f"{now:5.1f} s  ", "dim")  # not the style of all
     for role in ("registrar", "server", "user"):
         actors = story.of_role(role)
         if actors:
@@ -168,7 +170,7 @@ def _row(story: Story, actor: Actor, width: int) -> Text:
 
 def event_line(story: Story, event: Event, width: int) -> Text:
     """An event of the log."""
-    text = Text(f"{event.time:5.1f}  ", "dim")
+    text = Text().append(f"{event.time:5.1f}  ", "dim")  # not the style of all
     text.append(f"{event.actor:<12}", server_colour(story, event.actor) if event.actor in
                 {a.name for a in story.servers()} else "bold")  # fmt: skip
     text.append(event.text, KINDS.get(event.kind, "white"))
@@ -182,9 +184,11 @@ class TerminalView:
         self._console = console
         self._scene = scene
         self._live = Live(console=console, auto_refresh=False, screen=True, vertical_overflow="crop")
+        self._other_screen = ExitStack()
 
     def start(self) -> None:
         """Begin to draw."""
+        self._other_screen.enter_context(full_screen())
         self._live.start()
 
     def update(self, now: float) -> None:
@@ -195,6 +199,7 @@ class TerminalView:
     def finish(self, now: float, lines: list[str], good: bool) -> None:
         """Leave the last picture on the usual screen, with the summary below it."""
         self._live.stop()
+        self._other_screen.close()
         style = "green" if good else "red"
         box = Panel(Text("\n".join(lines)), title="What happened", border_style=style, title_align="left")
         width, height = self._console.size

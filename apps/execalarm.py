@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 
+from .commands import begin, end
 from .options import Argument, Program, command_line
 from .start import interruptible
 from .values import seconds
-
-GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 
 PROGRAM = Program(
     "execalarm",
@@ -26,26 +24,13 @@ PROGRAM = Program(
 )
 
 
-def end(running: subprocess.Popen[bytes]) -> None:
-    """End a process and its children."""
-    for number in signal.SIGTERM, signal.SIGKILL:
-        try:
-            os.killpg(running.pid, number)
-            running.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            continue
-        except ProcessLookupError:
-            pass
-        return
-
-
 def main(words: Sequence[str]) -> int:
     """Run the program with these command line words; return its exit status."""
     values = command_line(PROGRAM, words)
     if isinstance(values, int):
         return values
     interruptible(signal.SIGINT, signal.SIGTERM)
-    running = subprocess.Popen(values.command, shell=True, start_new_session=True)
+    running = begin(values.command)
     try:
         status = running.wait(values.seconds)
     except subprocess.TimeoutExpired:

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .commands import begin, end
 from .options import Argument, Program, command_line
 from .start import interruptible
+
+LOOK = 0.002  # seconds between two looks at what has ended
 
 PROGRAM = Program(
     "exectime",
@@ -48,12 +50,22 @@ class Outcome:
         return f"   - {how} - Thread {self.number:2d}: {self.command}"
 
 
-def execute(number: int, command: str, parameter: str) -> Outcome:
-    """Run a command by the shell; its output goes to standard error."""
-    line = f"{command} {parameter}"
-    begun = time.monotonic()
-    done = subprocess.run(line, shell=True, stdout=sys.stderr.fileno(), check=False)
-    return Outcome(number, line, parameter, done.returncode, time.monotonic() - begun)
+def outcomes(command: str, parameters: Sequence[str], running: list[subprocess.Popen[bytes]]) -> Iterator[Outcome]:
+    """Start the commands, which are put into ``running``, and tell how each ends, as they end."""
+    begun: list[float] = []
+    for parameter in parameters:
+        begun.append(time.monotonic())
+        running.append(begin(f"{command} {parameter}", sys.stderr))
+    left = dict(enumerate(running))
+    while left:
+        # Neither threads nor a wait without end: a signal that comes just before it would not be noticed.
+        time.sleep(LOOK)
+        for place, one in list(left.items()):
+            if (status := one.poll()) is not None:
+                del left[place]
+                parameter = parameters[place]
+                took = time.monotonic() - begun[place]
+                yield Outcome(place + 1, f"{command} {parameter}", parameter, status, took)
 
 
 def main(words: Sequence[str]) -> int:
@@ -69,20 +81,20 @@ def main(words: Sequence[str]) -> int:
     for number, parameter in enumerate(values.parameter, 1):
         tell(f"   - Thread {number}: {values.command} {parameter}")
     tell("\nWaiting for the threads to finish ...")
-    interruptible(signal.SIGINT)
-    with ThreadPoolExecutor(len(values.parameter)) as pool:
-        jobs = [pool.submit(execute, n, values.command, p) for n, p in enumerate(values.parameter, 1)]
-        try:
-            outcomes = sorted((job.result() for job in jobs), key=lambda outcome: outcome.rank)
-        except KeyboardInterrupt:
-            return 130  # the commands have got the signal, too
+    interruptible(signal.SIGINT, signal.SIGTERM)
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        ended = sorted(outcomes(values.command, values.parameter, running), key=lambda one: one.rank)
+    except KeyboardInterrupt:
+        end(*running)
+        return 130
     tell("\nResults:")
-    for outcome in outcomes:
-        if not outcome.status:
-            print(outcome.parameter, flush=True)
-        tell(outcome.line)
+    for one in ended:
+        if not one.status:
+            print(one.parameter, flush=True)
+        tell(one.line)
     tell("\nDone!")
-    return 1 if any(outcome.status for outcome in outcomes) else 0
+    return 1 if any(one.status for one in ended) else 0
 
 
 def run() -> int:

@@ -6,6 +6,7 @@ For tests of `rspserver -scripting -sscachedirectory=...`: what does a server do
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from rserpool.services.scripting_cache import SUFFIX, sha1_of
 
 from .options import Group, Option, Program, command_line, fail
+from .start import interruptible
 from .values import integer, text
 
 BLOCK = 1 << 20  # bytes
@@ -72,4 +74,5 @@ def main(words: Sequence[str]) -> int:
 
 def run() -> int:
     """The installed program."""
+    interruptible(signal.SIGINT, signal.SIGTERM)  # no file is left half made
     return main(sys.argv[1:])

@@ -5,11 +5,13 @@ For the ``-tls`` option of all programs. What is in the certificates is `rserpoo
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from .options import Argument, Group, Option, Program, Values, command_line, fail
+from .start import interruptible
 from .values import choice, real, text
 
 ROLES = ("ca", "registrar", "client")
@@ -84,10 +86,13 @@ def main(words: Sequence[str]) -> int:
         return fail(PROGRAM, f"{error.filename}: {error.strerror}")
     except ValueError as error:
         return fail(PROGRAM, str(error))
+    except KeyboardInterrupt:
+        return 130
     print(f"-tls={','.join(map(str, files))}")
     return 0
 
 
 def run() -> int:
     """The installed program."""
+    interruptible(signal.SIGINT, signal.SIGTERM)  # no key is left without its certificate
     return main(sys.argv[1:])

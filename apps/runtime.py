@@ -20,12 +20,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from .terminals import keep_output
+
 GRACE = 1.6  # seconds from the signal to the end at the latest
 _SIGNALS = ("SIGINT", "SIGTERM")
 _SHOW_CURSOR = "\x1b[0m\x1b[?25h"
 _LEAVE_SCREEN = "\x1b[?1049l"
 
 _at_cut: list[Callable[[], None]] = []
+_kept: list[Callable[[], None]] = []  # undoes `keep_output`
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -93,7 +96,14 @@ def _cut(status: int) -> None:
         except OSError:
             pass
     _to_terminal(_SHOW_CURSOR)
+    _release()
     os._exit(status)
+
+
+def _release() -> None:
+    for undo in [*_kept]:
+        undo()
+    _kept.clear()
 
 
 def _watch() -> None:
@@ -107,15 +117,18 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, quiet: bool = False) ->
     ``quiet``: say nothing about signals.
     """
     signalled: list[int] = []
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        status = runner.run(_guarded(main, quiet, signalled))
-    if signalled:
-        # The interpreter's own end would make them deadly again.
-        for number in _numbers():
-            signal.signal(number, signal.SIG_IGN)
-    if not quiet:
-        _say("\nTerminated!")
-    return status
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            status = runner.run(_guarded(main, quiet, signalled))
+        if not quiet:
+            _say("\nTerminated!")
+        return status
+    finally:
+        if signalled:
+            # The interpreter's own end would make them deadly again.
+            for number in _numbers():
+                signal.signal(number, signal.SIG_IGN)
+        _release()
 
 
 async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool, signalled: list[int]) -> int:
@@ -148,6 +161,8 @@ def _signals(
         if signalled:
             return
         signalled.append(number)
+        if undo := keep_output():
+            _kept.append(undo)
         # Not a threading.Thread: its start takes locks that the main thread may hold just now.
         _thread.start_new_thread(_watch, ())
         loop.call_soon_threadsafe(cancel)

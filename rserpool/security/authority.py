@@ -47,11 +47,23 @@ def _names(name: str) -> x509.Name:
 
 def _write(directory: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # Nobody else may read a key, not even between its creation and a chmod.
-    file = os.open(key_file(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "wb") as stream:
-        stream.write(private)
-    certificate_file(directory, name).write_bytes(certificate.public_bytes(Encoding.PEM))
+    public = certificate.public_bytes(Encoding.PEM)
+    made: list[Path] = []
+    try:
+        # Nobody else may read a key, not even between its creation and a chmod.
+        for path, mode, data in (
+            (key_file(directory, name), 0o600, private),
+            (certificate_file(directory, name), 0o666, public),
+        ):
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(path)
+            with os.fdopen(file, "wb") as stream:
+                stream.write(data)
+    except BaseException:
+        # Also if the user does not want to wait: one file without the other would only be in the way.
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _build(

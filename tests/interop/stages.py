@@ -40,11 +40,20 @@ QUICK = (
     "-enrpannounce=off",
     "-endpointkeepalivetimeoutinterval=60000",
 )  # nobody is to be removed because the machine is busy
-LIMIT = 3.0  # seconds, see World.end
+LIMIT = 2.0  # seconds
 INT, TERM = signal.SIGINT, signal.SIGTERM
 PLANS = ((INT,), (TERM,), (INT, INT), (TERM, INT))  # the second signal while the program is already ending
 GOLDEN = ROOT / "tests" / "golden"
-PLAIN = ("cspmonitor", "scriptingcontrol", "rspdemo", "rsptrace", "execalarm")  # have no -transport
+PLAIN = (
+    "cspmonitor",
+    "scriptingcontrol",
+    "rspdemo",
+    "rsptrace",
+    "execalarm",
+    "exectime",
+    "make-test-cache",
+    "createsummary",
+)  # have no -transport
 NAMELESS = (*PLAIN, "hsdump", "rspregistrar")  # and no -poolhandle
 BAD = re.compile("Traceback|Exception ignored|was never|Task was destroyed|[A-Z][a-z]+Error:")
 
@@ -108,22 +117,18 @@ class World:
         return one
 
     def end(self, one: Running, what: str, status: int = 0, seen: str = "") -> None:
-        """Send signals and look at how the program ends; ``seen``: what the registrar says then.
-
-        Two seconds are the promise. `runtime.run` keeps it by design: after 1.6 s a thread ends the process,
-        whatever else it does. What `LIMIT` has beyond that is for the scheduler of a busy machine.
-        """
+        """Send signals and look at how the program ends; ``seen``: what the registrar says then."""
         plan = PLANS[(zlib.crc32(what.encode()) + self.offset) % len(PLANS)]
         terminal = self._terminals.get(one)
         began = time.monotonic()
         for number in plan:
+            if one.popen.poll() is not None:
+                break  # the second one comes too late
             if terminal is not None and number == INT:
                 os.write(terminal.master, b"\x03")
             else:
-                try:
+                with suppress(ProcessLookupError):
                     os.killpg(one.popen.pid, number)
-                except ProcessLookupError:
-                    break  # the second one comes too late
         words = f"{what} after {', '.join(n.name for n in plan)}"
         try:
             got = one.popen.wait(3 * LIMIT)
@@ -314,7 +319,47 @@ def alarming(world: World) -> Scene:
     one.expect("begun", 60)
     yield
     world.end(one, "execalarm waiting", status=130)
-    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if nap.encode() in _content(p)]
+    _no_process(nap)
+
+
+def timing(world: World) -> Scene:
+    """exectime, one of whose commands ends by nothing but SIGKILL."""
+    nap = f"{random.randint(10**6, 10**7)}.25"
+    one = world.start("exectime", f"trap '' TERM INT; echo begun; sleep {nap}; true", "one", "two")
+    one.expect("begun", 60, count=2)
+    yield
+    world.end(one, "exectime waiting", status=130)
+    _no_process(nap)
+
+
+def _no_process(argument: str) -> None:
+    """No process has such an argument."""
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if argument.encode() in _content(p)]
+
+
+def filling(world: World) -> Scene:
+    """make-test-cache within a file."""
+    directory = world.folder / "filled"
+    one = world.start("make-test-cache", f"-directory={directory}", f"-size={1 << 38}")
+    one.expect("Creating entry 1", 60)
+    draft = directory / "input.part"
+    wait_until(lambda: draft.exists() and draft.stat().st_size > 0, 20)
+    one.send_signal(signal.SIGSTOP)  # not to fill the disk
+    yield
+    one.send_signal(signal.SIGCONT)
+    world.end(one, "make-test-cache filling", status=130)
+    assert list(directory.iterdir()) == []
+
+
+def summarising(world: World) -> Scene:
+    """createsummary, one of whose files is not yet there."""
+    pipe = world.folder / "pipe"
+    os.mkfifo(pipe)
+    one = world.start("createsummary", str(pipe))
+    writer = os.open(pipe, os.O_WRONLY)  # waits for the reader
+    yield
+    world.end(one, "createsummary reading", status=-INT)
+    os.close(writer)
 
 
 def _content(path: Path) -> bytes:
@@ -354,6 +399,9 @@ SCENES: Sequence[Callable[[World], Scene]] = (
     registering_registrar,
     testing,
     alarming,
+    timing,
+    filling,
+    summarising,
     alone("hrestest", "resolving", "pool", r"\d", "-statsinterval=100", "-pause=10"),
     alone("attacker", "registering", "pool", "successful", "-interval=0.5"),
     alone("rsptrace", "following", "", "ASAP_REGISTRATION", str(GOLDEN / "01-asap-basic.pcap"), "-follow"),

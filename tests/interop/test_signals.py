@@ -1,9 +1,11 @@
 """Ctrl-C and SIGTERM on every program at every stage: it leaves its pool and ends in time, terminal as before."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -54,6 +56,43 @@ def test_a_program_that_hangs_ends_in_time_nevertheless():
         assert one.stderr.read() == "", what
         one.stdout.close()
         one.stderr.close()
+
+
+RESTORING = """
+import asyncio, os, sys, time
+from rserpool_apps import runtime
+async def main():
+    try:
+        print("ready", file=sys.stderr, flush=True)
+        await asyncio.sleep(60)
+    finally:
+        print("x" * 8192 + "restored", flush=True)
+        print("wrote", file=sys.stderr, flush=True)
+        await asyncio.sleep(0.3)
+sys.exit(runtime.run(main, quiet=True))
+"""
+
+
+def test_a_second_ctrl_c_does_not_discard_what_restores_the_terminal():
+    """Until the end nothing is read; the terminal takes 4096 bytes, and the rest is what the key would discard."""
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    command = ["setsid", "--ctty", sys.executable, "-c", RESTORING]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, text=True) as one:
+        assert one.stderr.readline() == "ready\n"
+        one.send_signal(signal.SIGTERM)
+        assert one.stderr.readline() == "wrote\n"
+        os.write(master, b"\x03")
+        assert one.wait(10) == 0
+        assert one.stderr.read() == ""
+    assert termios.tcgetattr(slave) == before
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # its end
+        while more := os.read(master, 65536):
+            shown += more
+    os.close(master)
+    assert b"restored" in shown
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

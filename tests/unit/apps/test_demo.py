@@ -15,7 +15,7 @@ from rserpool_apps.demo_place import choose_place
 from rserpool_apps.demo_script import play
 from rserpool_apps.demo_stage import DemoError, Stage
 from rserpool_apps.demo_story import ENDED, IN_USE, KILLED, READY, STARTING, Story, succeeded, summary
-from rserpool_apps.demo_view import PlainView, Scene, TerminalView, picture
+from rserpool_apps.demo_view import PlainView, Scene, TerminalView, event_line, picture
 from rserpool_apps.fractal_job import Job, Marks
 from rserpool_apps.options import parse
 from rserpool_apps.rspdemo import PROGRAM
@@ -176,6 +176,15 @@ def test_the_pictures_tell_who_is_there():
     lines = lines_of(scene, 80, 24)
     assert len(lines) <= 24
     assert any("extra 3" in x and "not started" in x and "SomePool" in x for x in lines), "too many for boxes"
+
+
+def test_only_the_time_of_an_event_is_dim():
+    story = begun()
+    story.killed(2.0, "server B")
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
+    console.print(event_line(story, story.events[-1], 80))
+    assert console.file.getvalue().startswith("\x1b[2m  ")
+    assert console.file.getvalue().count("\x1b[2") == 1
 
 
 def test_an_image_that_is_not_complete_is_no_success():

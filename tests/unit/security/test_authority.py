@@ -38,6 +38,15 @@ def test_nothing_is_overwritten(tmp_path):
     assert key_file(tmp_path, "element").read_bytes() == key
 
 
+def test_a_certificate_whose_key_is_elsewhere_is_not_overwritten_either(tmp_path):
+    make_authority(tmp_path)
+    certificate_file(tmp_path, "element").write_text("precious")
+    with pytest.raises(FileExistsError):
+        make_certificate(tmp_path, CLIENT, "element")
+    assert certificate_file(tmp_path, "element").read_text() == "precious"
+    assert not key_file(tmp_path, "element").exists(), "a key without certificate would be in the way"
+
+
 @pytest.mark.parametrize(("role", "name", "addresses"), [
     ("king", "x", ()), (CLIENT, "ca", ()), (CLIENT, "", ()), (CLIENT, "../x", ()), (CLIENT, "a b", ()),
     (CLIENT, ".x", ()), (REGISTRAR, "x", ("somewhere",)),
