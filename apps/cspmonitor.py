@@ -136,7 +136,7 @@ def table(monitor: Monitor, values: Values, now: float) -> RenderableType:
         ("", {"width": 2}), ("Identifier", {"no_wrap": True}), ("Location", {"ratio": 2, "no_wrap": True}),
         ("Uptime", {"justify": "right", "no_wrap": True}), ("Heard", {"justify": "right", "no_wrap": True}),
         ("Assocs", {"justify": "right"}), ("Load", {"justify": "right", "no_wrap": True}),
-        ("Status", {"ratio": 2, "no_wrap": True}),
+        ("Status", {"ratio": 3, "no_wrap": True}),
     ):  # fmt: skip
         grid.add_column(title, **options)
     for component in shown:

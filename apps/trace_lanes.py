@@ -140,7 +140,7 @@ def _details(event: Event, verbose: bool) -> Iterator[Part]:
     if verbose:
         yield event.explanation.section, "bright_black"
         for name, value in event.explanation.fields:
-            yield f"  {name}: {value}", "bright_black"
+            yield clean(f"  {name}: {value}"), "bright_black"
 
 
 class Plain:
@@ -154,7 +154,7 @@ class Plain:
     def begin(self, components: Iterable[Component]) -> Iterator[Line]:
         """The legend of those who are known from the beginning."""
         for line in self._cast.news(*components):
-            yield [(f"# {line}", STYLES["legend"])]
+            yield [(clean(f"# {line}"), STYLES["legend"])]
 
     def event(self, event: Event, begin: float) -> Iterator[Line]:
         """An event's lines."""
@@ -164,8 +164,8 @@ class Plain:
             (f"{clock(event, begin, self._of_day)} ", STYLES["time"]),
             (f"{self._cast.code(event.sender)} > {receiver} ", ""),
             (title_of(event), style_of(event)),
-            (f": {text_of(event)}", ""),
-            (f" [{event.mark}]" if event.mark else "", STYLES["mark"]),
+            (clean(f": {text_of(event)}"), ""),
+            (clean(f" [{event.mark}]") if event.mark else "", STYLES["mark"]),
         ]
         for text, style in _details(event, self._verbose):
             yield [(f"{'':10}{text}", style)]

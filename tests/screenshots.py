@@ -29,12 +29,14 @@ FOREGROUND, BACKGROUND = "d8dee6", "14181f"
 COLOURS = {"black": "39424e", "red": "f0616f", "green": "4cc585", "brown": "e5b040", "blue": "6ea2ff",
            "magenta": "c792ea", "cyan": "4fc3d9", "white": "d8dee6", "brightblack": "6b7683",
            "default": ""}  # fmt: skip
+COLUMN, ROW = 9, 18  # pixels; whole numbers, so that nothing is between the cells
 STYLE = f"""<meta charset="utf-8"><style>
 html {{ overflow: hidden; }}
 body {{ margin: 0; background: #{BACKGROUND}; color: #{FOREGROUND}; }}
-pre {{ margin: 0; padding: 12px 14px; width: max-content; font: 14px/17px "DejaVu Sans Mono", monospace; }}
-pre span {{ display: inline-block; height: 17px; vertical-align: top; white-space: pre; }}
+pre {{ margin: 12px 14px; position: relative; font: 15px/{ROW}px "DejaVu Sans Mono", monospace; }}
+pre span {{ position: absolute; height: {ROW}px; letter-spacing: -0.03px; }}
 .b {{ font-weight: bold; }}
+.d {{ opacity: 0.65; }}
 </style>"""
 HALF = "▀"
 
@@ -70,7 +72,7 @@ def pool_user_and_monitor(browser: Browser, folder: Path, scratch: Path) -> None
         time.sleep(1.0)  # some of the image
         pool.servers[1].send_signal(signal.SIGKILL)
         monitor.shows("✖", 20)
-        shoot(browser, monitor.now, folder / "cspmonitor.png")
+        shoot(browser, monitor.still(), folder / "cspmonitor.png")
         user.end(180)
         shoot(browser, user.usual, folder / "fractalpooluser.png")
     del os.environ["CSP_SERVER"], os.environ["CSP_INTERVAL"]
@@ -86,7 +88,8 @@ def place(scratch: Path, iterations: int) -> Path:
 def window(folder: Path, scratch: Path) -> None:
     """fractalpooluser's window, in the middle of an image."""
     number = next(n for n in range(90, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
-    server = ["Xvfb", f":{number}", "-screen", "0", "560x400x24", "-fbdir", str(scratch), "-nolisten", "tcp"]
+    screen = ("-screen", "0", "560x400x24", "-fbdir", str(scratch), "-nocursor")
+    server = ["Xvfb", f":{number}", *screen, "-nolisten", "tcp"]
     with ExitStack() as stack:
         stack.enter_context(process(server))
         wait_until(lambda: Path(f"/tmp/.X11-unix/X{number}").exists(), 20, "the display")
@@ -124,10 +127,12 @@ def drawn_share(frame: Path) -> float:
 
 
 def save(frame: Path, target: Path) -> None:
-    """Save a frame buffer as PNG."""
+    """Save a frame buffer as PNG, without what is below the window."""
     from PySide6.QtGui import QImage
 
     width, height, line, data = pixels(frame)
+    while not any(max(data[x : x + 3]) for x in range((height - 1) * line, height * line, 4)):
+        height -= 1
     QImage(data, width, height, line, QImage.Format.Format_RGB32).save(str(target))
 
 
@@ -136,8 +141,8 @@ def demo(browser: Browser, folder: Path, scratch: Path) -> None:
     with terminal(ours("rspdemo", f"-png={scratch}/demo.png"), 100, 30) as shown:
         shown.shows("✖", 60)
         shown.shows("goes on at", 30)
-        time.sleep(1.0)  # some more of the image
-        shoot(browser, shown.now, folder / "rspdemo.png")
+        wait_until(lambda: shown.now.text.count("✖") == 2, 10, "the registrar's end")
+        shoot(browser, shown.still(), folder / "rspdemo.png")
         shown.end(60)
 
 
@@ -157,34 +162,23 @@ def page(browser: Browser, folder: Path) -> None:
 def shoot(browser: Browser, screen: Screen, target: Path) -> None:
     """Save the picture of a terminal's screen."""
     with tempfile.NamedTemporaryFile("w", suffix=".html", encoding="utf-8") as file:
-        file.write(STYLE + "<pre>" + "\n".join(line(screen, row) for row in range(screen.lines)) + "</pre>")
+        cells = "".join(span(*run) for row in range(screen.lines) for run in runs(screen, row))
+        file.write(f"{STYLE}<pre>{cells}</pre>")
         file.flush()
-        browser.open(f"file://{file.name}")
-        size = browser.value(
-            "[document.querySelector('pre').offsetWidth, document.querySelector('pre').offsetHeight]"
-        )
-        browser.open(f"file://{file.name}", *size)
+        browser.open(f"file://{file.name}", screen.columns * COLUMN + 28, screen.lines * ROW + 24)
         browser.screenshot(target)
 
 
-def line(screen: Screen, row: int) -> str:
-    """A line of the screen."""
-    return "".join(span(style, text) for style, text in runs(screen, row))
-
-
-def runs(screen: Screen, row: int) -> Iterator[tuple[Char, str]]:
-    """Characters of the same style in a row: (the first of them, their text)."""
-    first, text = None, ""
+def runs(screen: Screen, row: int) -> Iterator[tuple[int, int, Char, str]]:
+    """Characters of the same style in a row: (row, column, the first of them, their text)."""
+    begin, text = 0, ""
     for column in range(screen.columns):
         char = screen.buffer[row][column]
-        if first is not None and char._replace(data="") == first._replace(data=""):
-            text += char.data
-            continue
-        if first is not None:
-            yield first, text
-        first, text = char, char.data
-    if first is not None:
-        yield first, text
+        if text and char._replace(data="") != screen.buffer[row][begin]._replace(data=""):
+            yield row, begin, screen.buffer[row][begin], text
+            begin, text = column, ""
+        text += char.data
+    yield row, begin, screen.buffer[row][begin], text
 
 
 def colour(name: str, usual: str) -> str:
@@ -192,16 +186,16 @@ def colour(name: str, usual: str) -> str:
     return f"#{COLOURS.get(name, name) or usual}"
 
 
-def span(style: Char, text: str) -> str:
+def span(row: int, column: int, style: Char, text: str) -> str:
     """Characters of one style. Half-blocks are painted, as fonts draw them with gaps."""
     front, back = colour(style.fg, FOREGROUND), colour(style.bg, BACKGROUND)
     if style.reverse:
         front, back = back, front
+    place = f"top:{row * ROW}px;left:{column * COLUMN}px;width:{len(text) * COLUMN}px"
     if set(text) == {HALF}:
-        paint = f"background:linear-gradient({front} 50%,{back} 50%);color:transparent"
-        return f'<span style="{paint}">{" " * len(text)}</span>'
-    bold = ' class="b"' if style.bold else ""
-    return f'<span{bold} style="color:{front};background:{back}">{html.escape(text)}</span>'
+        return f'<span style="{place};background:linear-gradient({front} 50%,{back} 50%)"></span>'
+    classes = "b" * style.bold + " d" * style.blink
+    return f'<span class="{classes}" style="{place};color:{front};background:{back}">{html.escape(text)}</span>'
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import queue
 import signal
 import struct
 import subprocess
@@ -22,10 +23,12 @@ from .helpers import ROOT
 OTHER, USUAL = b"\x1b[?1049h", b"\x1b[?1049l"  # switch to the other screen, and back
 LATE = 150_000  # bytes
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"  # the cursor
+HOME = b"\x1b[H"  # a new picture begins
+COLOURS = {38: {2: 4, 5: 2}, 48: {2: 4, 5: 2}}  # how many numbers follow: 38;2;R;G;B
 
 
 class Screen(pyte.Screen):
-    """A screen that counts how often it scrolled."""
+    """A screen that counts how often it scrolled. Dim characters, which the emulator does not know, blink."""
 
     def __init__(self, columns: int, rows: int) -> None:
         super().__init__(columns, rows)
@@ -36,6 +39,24 @@ class Screen(pyte.Screen):
         if self.cursor.y == self.lines - 1:
             self.scrolled += 1
         super().index()
+
+    def select_graphic_rendition(self, *numbers: int, **more: bool) -> None:
+        """Colours and the like."""
+        changed: list[int] = []
+        place = 0
+        while place < len(numbers):
+            number = numbers[place]
+            length = 1 + COLOURS.get(number, {}).get(numbers[place + 1] if place + 1 < len(numbers) else 0, 0)
+            changed += {2: [5], 22: [22, 25]}.get(number, numbers[place : place + length])
+            place += length
+        super().select_graphic_rendition(*changed, **more)
+
+    def copy(self) -> Screen:
+        """A screen that shows the same and changes no more."""
+        other = Screen(self.columns, self.lines)
+        for row in range(self.lines):
+            other.buffer[row].update(self.buffer[row])
+        return other
 
     @property
     def text(self) -> str:
@@ -62,6 +83,8 @@ class Terminal:
         self._master, self._slave = master, slave
         self._before = termios.tcgetattr(slave)
         self._lock = threading.Lock()
+        self._stills: queue.Queue[Screen] = queue.Queue()
+        self._wanted = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -88,14 +111,28 @@ class Terminal:
         except OSError:
             return b""
 
+    def still(self, seconds: float = 20) -> Screen:
+        """Wait for the end of a picture of a program that always begins at the top, and return it."""
+        with self._lock:
+            self._wanted = True
+        return self._stills.get(timeout=seconds)
+
     def _feed(self, data: bytes) -> None:
         """Feed the screen that is shown; the emulator itself knows one screen only."""
         while data:
             switch = USUAL if self._on_other else OTHER
-            before, found, data = data.partition(switch)
-            self._streams[self._on_other].feed(before)
-            if found:
+            place = min((n for mark in (HOME, switch) if (n := data.find(mark)) >= 0), default=len(data))
+            self._streams[self._on_other].feed(data[:place])
+            data = data[place:]
+            if data and self._wanted:
+                self._wanted = False
+                self._stills.put(self.now.copy())
+            if data.startswith(switch):
                 self._on_other = not self._on_other
+                data = data[len(switch) :]
+            elif data:
+                self._streams[self._on_other].feed(HOME)
+                data = data[len(HOME) :]
 
     @property
     def now(self) -> Screen:
