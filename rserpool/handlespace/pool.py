@@ -72,7 +72,8 @@ class Pool:
 
         Degradation restarts with any re-registration (RFC 5356 §5.2.2).
         """
-        restart = self.kind.degrades or record.policy != element.record.policy
+        policy, before = record.policy, element.record.policy
+        restart = self.kind.degrades or (policy is not before and policy != before)
         element.record = record
         element.forms = None
         if restart:

@@ -52,19 +52,28 @@ class TimerQueue(Generic[Key]):
 
     def deadline(self) -> float | None:
         """A time at which `due` should be called; None while nothing is armed. It may find nothing due then."""
-        self._settle()
-        return self._heap[0][0] if self._heap else None
+        heap = self._heap
+        if heap and self._armed.get(heap[0][2]) != heap[0][0]:
+            self._settle()
+        return heap[0][0] if heap else None
 
     def due(self, now: float) -> list[Key]:
         """Remove and return the keys whose deadline is reached, in the order of their deadlines."""
         found: list[Key] = []
-        while True:
-            self._settle()
-            if not self._heap or self._heap[0][0] > now:
-                return found
-            key = heappop(self._heap)[2]
-            del self._queued[key], self._armed[key]
-            found.append(key)
+        heap, queued, armed = self._heap, self._queued, self._armed
+        while heap and heap[0][0] <= now:
+            at, _, key = heappop(heap)
+            if queued.get(key) != at:
+                continue  # superseded by an earlier one
+            wanted = armed.get(key)
+            if wanted is None:
+                del queued[key]
+            elif wanted > at:
+                self._push(key, wanted)  # if it is due as well, others may be before it
+            else:
+                del queued[key], armed[key]
+                found.append(key)
+        return found
 
     def verify(self) -> None:
         """Raise `RuntimeError` if the indices disagree (for tests)."""

@@ -91,6 +91,7 @@ class Registrar:
             if here and set(static.addresses) & set(host.addresses):
                 continue  # that is us
             state.statics.append(Peer(0, static.addresses, static.port, static.udp_port, static=static))
+        self._queues = (state.timers, state.keepalives, state.keepalive_timeouts, state.handlespace)
         state.timers.arm((MENTOR, None), now + config.mentor_timeout)
         state.timers.arm((ENRP_CYCLE, None), now + config.mentor_timeout)
         for peer in state.statics:
@@ -210,14 +211,12 @@ class Registrar:
 
     def deadline(self) -> float | None:
         """When `expire` must be called at the latest."""
-        state = self.state
-        times = (
-            state.timers.deadline(),
-            state.keepalives.deadline(),
-            state.keepalive_timeouts.deadline(),
-            state.handlespace.deadline(),
-        )
-        return min((at for at in times if at is not None), default=None)
+        earliest: float | None = None
+        for queue in self._queues:
+            at = queue.deadline()
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
     def expire(self, now: float) -> None:
         """Run all timers that are due."""

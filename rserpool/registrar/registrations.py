@@ -35,13 +35,12 @@ def admit(state: State, link: Link, record: PoolElement) -> PoolElement:
         addresses = addresses[:1]  # all that their parameters can express (RFC 5354 §3.4, §3.5)
     if not addresses:
         raise Incompatible("no user address belongs to the association", causes.NO_USABLE_USER_ADDRESSES)
+    if addresses != user.addresses:
+        user = replace(user, addresses=addresses)
     policy = with_distance(record.policy, state.delay(ASAP, link.association), state.config.distance_step, 0)
-    return replace(
-        record,
-        home=state.identifier,
-        user_transport=replace(user, addresses=addresses),
-        policy=policy,
-        asap_transport=Transport(SCTP, link.port, theirs),
+    asap_transport = Transport(SCTP, link.port, theirs)
+    return PoolElement(
+        record.identifier, state.identifier, record.life, user, policy, asap_transport, record.udp_port
     )
 
 
@@ -51,7 +50,7 @@ def registration(state: State, link: Link, message: asap.Registration, now: floa
     identifier = message.element.identifier
     try:
         record = admit(state, link, message.element)
-        local = state.visible_elsewhere(record) is None
+        local = link.local and state.visible_elsewhere(record) is None
         element, new = state.handlespace.register(
             message.handle, record, now, connection=link.association, local=local
         )

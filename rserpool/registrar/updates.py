@@ -65,7 +65,7 @@ def take(state: State, link: Link, handle: bytes, record: PoolElement, now: floa
     )
     if policy is not visible.policy:
         visible = replace(visible, policy=policy)
-    local = state.visible_elsewhere(visible) is None
+    local = link.local and state.visible_elsewhere(visible) is None
     # If it was registered here, the association stays known: should the element still acknowledge over it, it
     # has not moved (see `registrations.keepalive_ack`).
     known = state.handlespace.find(handle, record.identifier)

@@ -7,6 +7,8 @@ Everything follows from the seed.
 import heapq
 import itertools
 import random
+from functools import lru_cache
+from math import ceil, floor
 
 from rserpool.registrar.actions import ASAP, ENRP, Abort, Multicast, Send, SendTo
 from rserpool.registrar.config import RegistrarConfig
@@ -18,15 +20,30 @@ from rserpool.wire.types import SCTP, Policy, PoolElement, Transport
 ASAP_PORT, ENRP_PORT = 3863, 9901
 
 
-class World:
-    """Time, the network, and who is on which side of a partition."""
+# Elements are told the same again and again.
+decode = lru_cache(maxsize=65536)(asap.decode)
 
-    def __init__(self, seed, loss=0.0):
+
+class World:
+    """Time, the network, and who is on which side of a partition.
+
+    Time goes in ticks (seconds, a power of two); what is due in the same tick happens in the order in which it
+    was called for. ``lateness``: registrars look at their timers only at multiples of that many ticks, as on a
+    busy host.
+    """
+
+    def __init__(self, seed, loss=0.0, tick=1 / 1024, lateness=1):
         self.rng = random.Random(seed)
+        self.random = self.rng.random
+        self.tick = tick
+        self.lateness = lateness
+        self.delays = int(0.02 / tick)  # a message takes 1 to so many ticks
+        self.slot = 0  # the current tick
         self.now = 0.0
         self.loss = loss
-        self.events = []
-        self.serial = itertools.count()
+        self.events = {}  # tick -> calls and their arguments
+        self.ticks = []  # a heap of the keys of events
+        self.dirty = []  # registrars that something has happened to in this tick
         self.side = {}  # node -> side of the partition; everybody else is on side 0
         self.registrars = []
         self.elements = []
@@ -34,19 +51,41 @@ class World:
         self.messages = 0
 
     def at(self, when, call, *arguments):
-        heapq.heappush(self.events, (when, next(self.serial), call, arguments))
+        self.in_tick(ceil(when / self.tick), call, *arguments)
+
+    def in_tick(self, number, call, *arguments):
+        calls = self.events.get(number)
+        if calls is None:
+            calls = self.events[number] = []
+            heapq.heappush(self.ticks, number)
+        calls.append((call, arguments))
 
     def after(self, wait, call, *arguments):
         self.at(self.now + wait, call, *arguments)
 
     def run(self, until):
-        while self.events and self.events[0][0] <= until:
-            self.now, _, call, arguments = heapq.heappop(self.events)
-            call(*arguments)
+        last = floor(until / self.tick)
+        while self.ticks and self.ticks[0] <= last:
+            self.slot = self.ticks[0]
+            self.now = self.slot * self.tick
+            calls = self.events[self.slot]
+            at = 0
+            while at < len(calls) or self.dirty:
+                # Who answers sees all that has come in this tick, and may call for more in it.
+                for call, arguments in itertools.islice(calls, at, None):
+                    at += 1
+                    call(*arguments)
+                dirty, self.dirty = self.dirty, []
+                for node in dirty:
+                    node.turn()
+            heapq.heappop(self.ticks)
+            del self.events[self.slot]
+        self.slot = ceil(until / self.tick)
         self.now = until
 
     def reachable(self, a, b):
-        return a.alive and b.alive and self.side.get(a, 0) == self.side.get(b, 0)
+        side = self.side
+        return a.alive and b.alive and (not side or side.get(a, 0) == side.get(b, 0))
 
     def partition(self, *sides):
         self.side = {node: number for number, nodes in enumerate(sides) for node in nodes}
@@ -71,7 +110,7 @@ class Association:
         self.ends = {a: a_endpoint, b: b_endpoint}
         self.nodes = (a, b)
         self.up = True
-        self.last = {a: 0.0, b: 0.0}
+        self.last = {a: 0, b: 0}  # ticks of the latest arrivals
         self.left = None  # who has aborted it while the other could not hear that
         for node in self.nodes:
             node.associations[self.id] = self
@@ -80,19 +119,28 @@ class Association:
         return self.nodes[1] if node is self.nodes[0] else self.nodes[0]
 
     def send(self, sender, data):
-        world, receiver = self.world, self.other(sender)
+        world = self.world
+        a, b = self.nodes
+        receiver = b if sender is a else a
         world.messages += 1
-        if not self.up or not world.reachable(sender, receiver) or world.rng.random() < world.loss:
+        chance = world.random()  # of the loss and, by its lower digits, of the delay
+        if chance < world.loss or not self.up or not world.reachable(sender, receiver):
             return
-        arrival = max(self.last[receiver], world.now + world.rng.uniform(0.001, 0.02))
+        arrival = world.slot + 1 + int(chance * 1e6) % world.delays
+        if arrival < self.last[receiver]:
+            arrival = self.last[receiver]
         self.last[receiver] = arrival
-        world.at(arrival, self.deliver, receiver, data)
+        calls = world.events.get(arrival)
+        if calls is None:
+            world.in_tick(arrival, self.deliver, receiver, data)
+        else:
+            calls.append((self.deliver, (receiver, data)))
 
     def deliver(self, receiver, data):
-        if receiver is self.left:
-            self.end(but=receiver)  # out of the blue: answered by ABORT
-        elif self.up and receiver.alive:
+        if self.up and receiver.alive and receiver is not self.left:
             receiver.received(self, data)
+        elif receiver is self.left:
+            self.end(but=receiver)  # out of the blue: answered by ABORT
 
     def break_if_cut(self):
         if self.up and not self.world.reachable(*self.nodes):
@@ -145,7 +193,7 @@ class RegistrarNode(Node):
         self.number = number
         self.settings = settings
         self.incarnation = 0
-        self.events = []
+        self.dirty = False
         world.registrars.append(self)
         self.start()
 
@@ -160,14 +208,21 @@ class RegistrarNode(Node):
         self.registrar = Registrar(config, host, self.world.now, rng)
         self.turn()
 
+    def touched(self):
+        """Something has happened: at the end of the tick the registrar acts."""
+        if not self.dirty:
+            self.dirty = True
+            self.world.dirty.append(self)
+
     def received(self, association, data):
         receive = self.registrar.receive_asap if association.ends[self] == ASAP else self.registrar.receive_enrp
         receive(association.id, data, self.world.now)
-        self.turn()
+        if not self.dirty:
+            self.touched()
 
     def lost(self, association):
         self.registrar.association_lost(association.ends[self], association.id, self.world.now)
-        self.turn()
+        self.touched()
 
     def connected(self, association):
         other = association.other(self)
@@ -179,16 +234,24 @@ class RegistrarNode(Node):
         if self.alive and incarnation == self.incarnation:
             self.woken = None
             self.registrar.expire(self.world.now)
-            self.turn()
+            self.touched()
 
     def turn(self):
+        self.dirty = False
+        if not self.alive:
+            return
         while actions := self.registrar.actions():
             for action in actions:
                 self.perform(action)
         deadline = self.registrar.deadline()
-        if deadline is not None and (self.woken is None or deadline < self.woken - 1e-9):
-            self.woken = max(deadline, self.world.now)
-            self.world.at(self.woken, self.wake, self.incarnation)
+        if deadline is None:
+            return
+        world = self.world
+        step = world.lateness
+        tick = max(-(-ceil(deadline / world.tick) // step) * step, world.slot)
+        if self.woken is None or tick < self.woken:
+            self.woken = tick
+            world.in_tick(tick, self.wake, self.incarnation)
 
     def perform(self, action):
         if isinstance(action, Send):
@@ -214,7 +277,7 @@ class RegistrarNode(Node):
     def multicast(self, source, data):
         if self.alive:
             self.registrar.receive_multicast(source, data, self.world.now)
-            self.turn()
+            self.touched()
 
     def send_to(self, action):
         node = self.world.by_address[action.addresses[0]]
@@ -244,7 +307,9 @@ class ElementNode(Node):
         super().__init__(world, address)
         self.handle, self.identifier, self.interval = handle, identifier, interval
         transport = Transport(SCTP, 5000, (address,))
-        self.record = PoolElement(identifier, 0, int(interval * 3000), transport, policy)
+        record = PoolElement(identifier, 0, int(interval * 3000), transport, policy)
+        self.registration = asap.encode(asap.Registration(handle, record))
+        self.acknowledgement = asap.encode(asap.EndpointKeepAliveAck(handle, identifier))
         self.home = None  # the association with the home registrar
         self.waiting = None  # request number that waits for its response
         self.requests = itertools.count()
@@ -273,7 +338,7 @@ class ElementNode(Node):
         if not self.alive or self.home is not home:
             return
         self.waiting = next(self.requests)
-        home.send(self, asap.encode(asap.Registration(self.handle, self.record)))
+        home.send(self, self.registration)
         self.world.after(3.0, self.timeout, home, self.waiting)
 
     def timeout(self, home, request):
@@ -294,12 +359,14 @@ class ElementNode(Node):
         pass
 
     def received(self, association, data):
-        message = asap.decode(data)
+        message = decode(data)
         if isinstance(message, asap.RegistrationResponse):
             if association is self.home:
                 self.waiting = None
                 self.world.after(self.interval * self.world.rng.uniform(0.9, 1.1), self.register, association)
         elif isinstance(message, asap.EndpointKeepAlive):
+            if (message.handle, message.identifier) != (self.handle, self.identifier):
+                raise RuntimeError(f"{self.address} is asked for {message}")
             if association is not self.home:
                 if not message.home:
                     return
@@ -307,7 +374,7 @@ class ElementNode(Node):
                     self.leave()
                 self.home = association
                 self.world.after(self.interval * self.world.rng.random(), self.register, association)
-            association.send(self, asap.encode(asap.EndpointKeepAliveAck(self.handle, self.identifier)))
+            association.send(self, self.acknowledgement)
 
     def stop(self):
         """Deregister and go."""

@@ -40,3 +40,15 @@ def test_rearming_and_cancelling_does_not_grow_the_heap():
         queue.arm(("gone", i), 1e9)
         queue.cancel(("gone", i))
     assert len(queue._heap) < 500
+
+
+def test_what_was_moved_away_is_due_in_the_order_of_its_new_deadlines():
+    queue = TimerQueue()
+    for key, at in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
+        queue.arm(key, at)
+    queue.arm("a", 5.0)
+    queue.arm("b", 4.0)
+    queue.cancel("c")
+    assert queue.due(6.0) == ["b", "a"]
+    queue.verify()
+    assert queue.deadline() is None and len(queue) == 0

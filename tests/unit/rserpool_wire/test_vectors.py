@@ -174,6 +174,19 @@ def test_mapped_addresses_are_ipv4():
     assert asap.decode(message(1, PH + pe(text))).element.user_transport.addresses == ("10.1.1.5",)
 
 
+@pytest.mark.parametrize("text", ["010.1.1.5", "10.1.1", "10.1.1.5.6", "10.1.1.256", "10.1.1.-5", "1_0.1.1.5", ""])
+def test_what_is_no_address_is_refused(text):
+    """The quick way for IPv4 must be as strict as `ipaddress`."""
+    with pytest.raises(ValueError):
+        parameters.encode_address(text)
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0", "10.1.1.5", "255.255.255.255"])
+def test_ipv4_addresses_come_back(text):
+    element = replace(ELEMENT, user_transport=Transport(SCTP, 7, (text,)))
+    assert asap.decode(asap.encode(asap.Registration(HANDLE, element))).element == element
+
+
 @pytest.mark.parametrize(
     "policy, cause",
     [
