@@ -1,4 +1,4 @@
-"""A part of the matrix in the lab's guest; all of it: ``python -m tests.interop.matrix`` there."""
+"""A part of the matrix in the lab's guest; all of it: ``python -m tests.interop.matrix``."""
 
 import sys
 
