@@ -49,7 +49,9 @@ class _Follower:
 
 
 class ThreadDriver:
-    """See `pumps.Driver`."""
+    """See `pumps.Driver`. What may wait does so until there is a batch of it, or somebody waits for input."""
+
+    gathers = False
 
     def __init__(self, pump: Pump, gone: Callable[[], Any]) -> None:
         self._pump = pump

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 
 class Driver(Protocol):
-    """Moves a pump's datagrams and time. All calls are made with the pump's lock held."""
+    """Moves a pump's datagrams and time. All calls are made with the pump's lock held.
+
+    ``gathers``: what may wait is sent soon, whatever comes of it, so that even SCTP_NODELAY allows it to wait.
+    """
+
+    gathers: bool
 
     def touched(self, size: int) -> None:
         """Something may have to be sent; size: bytes that could wait for more, 0: nothing may wait."""

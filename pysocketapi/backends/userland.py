@@ -417,8 +417,9 @@ class UserChannel:
                     waking.signal_room(self)
                 return False
             # An idle association sends at once; else the Nagle-like rule lets small messages gather anyway.
-            idle = association.buffered <= size or association.config.nodelay
-            pump.driver.touched(0 if idle else size)
+            driver = pump.driver
+            at_once = association.buffered <= size or (association.config.nodelay and not driver.gathers)
+            driver.touched(0 if at_once else size)
             return True
 
     def recv(self, limit: int = 0, peek: bool = False) -> Received:
