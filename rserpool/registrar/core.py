@@ -225,6 +225,7 @@ class Registrar:
             registrations.remove(state, element, "registration life is over")
         for element in state.keepalive_timeouts.due(now):
             registrations.keepalive_timeout(state, element, now)
+        state.awaited.due(now)
         for element in state.keepalives.due(now):
             registrations.keepalive_due(state, element, now)
         for name, peer in state.timers.due(now):

@@ -69,6 +69,8 @@ def registration(state: State, link: Link, message: asap.Registration, now: floa
     statistics.registrations += 1
     if not new:
         statistics.reregistrations += 1
+    elif state.awaited:
+        state.awaited.cancel((message.handle, identifier))
     state.keepalive_timeouts.cancel(element)
     state.keepalives.arm(element, now + state.config.keepalive_interval)
     log.log(ACTION, "%s %r", "Registered" if new else "Re-registered", element)
@@ -147,6 +149,9 @@ def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, 
     """
     element = state.handlespace.find(message.handle, message.identifier)
     if element is None:
+        if state.awaited.cancel((message.handle, message.identifier)):
+            state.drop("keep-alive acknowledgement of an element that was reported away")
+            return
         # It believes to be registered here, but is not (any more): it shall look for a registrar and register.
         state.drop("keep-alive acknowledgement of an unknown element")
         state.actions.append(Abort(ASAP, link.association, "not registered"))
@@ -170,7 +175,11 @@ def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, 
 
 
 def endpoint_unreachable(state: State, link: Link, message: asap.EndpointUnreachable, now: float) -> None:
-    """ENDPOINT_UNREACHABLE: too many reports remove an element, whoever its home is (RFC 5352 §3.5)."""
+    """ENDPOINT_UNREACHABLE: an own element is asked at once whether it lives (RFC 5352 §3.5).
+
+    Its answer does not take the reports back: too many of them remove an element, whoever its home is, for who
+    cannot be reached by pool users is of no use to them. It may come back by its next registration.
+    """
     if not link.reports.admit(message.handle, state.config.max_report_rate, now):
         state.drop("unreachability report rate")
         return
@@ -181,7 +190,13 @@ def endpoint_unreachable(state: State, link: Link, message: asap.EndpointUnreach
     element.reports += 1
     if element.reports >= state.config.max_bad_reports:
         log.log(ACTION, "%r was reported unreachable %d times: removing it", element, element.reports)
+        asked = state.keepalive_timeouts.when(element)
+        if asked is not None:
+            # Were its answer taken for that of a stranger, it would be sent away and register again at once.
+            state.awaited.arm((element.handle, element.identifier), asked)
         remove(state, element, "unreachable")
+    elif element.home == state.identifier and element not in state.keepalive_timeouts:
+        keepalive_due(state, element, now)
 
 
 def association_lost(state: State, link: Link, now: float) -> None:

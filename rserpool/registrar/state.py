@@ -109,6 +109,7 @@ class State:
 
     __slots__ = (
         "actions",
+        "awaited",
         "by_address",
         "config",
         "delay",
@@ -151,6 +152,8 @@ class State:
         self.timers: TimerQueue[TimerKey] = TimerQueue()
         self.keepalives: TimerQueue[Element] = TimerQueue()
         self.keepalive_timeouts: TimerQueue[Element] = TimerQueue()
+        # Handle and identifier of elements that were removed while they were asked: their answers mean nothing.
+        self.awaited: TimerQueue[tuple[bytes, int]] = TimerQueue()
         self.starting = True
         self.mentor: Peer | None = None
         self.rejected_mentors: set[int] = set()

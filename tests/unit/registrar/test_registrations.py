@@ -135,6 +135,80 @@ def test_keepalives_follow_registration_and_acknowledgement(kit):
     assert kit.space.size == 1
 
 
+def test_a_reported_element_is_asked_at_once_and_goes_if_it_is_silent(kit):
+    """RFC 5352 §3.5: a report leads to a keep-alive at once; it was only counted, a dead element found late."""
+    kit.up(2)
+    kit.register(1, POOL, 7)
+    kit.run(1)
+    kit.asap(2, asap.EndpointUnreachable(POOL, 7))
+    message = kit.one(asap.EndpointKeepAlive, 1)
+    assert (message.identifier, message.home) == (7, False)
+    kit.asap(2, asap.EndpointUnreachable(POOL, 7))
+    assert kit.sent(asap.EndpointKeepAlive) == []  # it is being asked already
+    kit.run(5.1)
+    assert kit.space.size == 0 and kit.aborted() == [1]
+
+
+def test_a_reported_element_that_answers_stays_but_its_reports_count(kit):
+    kit.up(2)
+    kit.register(1, POOL, 7)
+    for _ in range(2):
+        kit.asap(2, asap.EndpointUnreachable(POOL, 7))
+        kit.one(asap.EndpointKeepAlive, 1)
+        kit.asap(1, asap.EndpointKeepAliveAck(POOL, 7))
+        kit.run(2.0)
+        assert kit.space.size == 1 and not kit.aborted()
+    kit.asap(2, asap.EndpointUnreachable(POOL, 7))
+    assert kit.space.size == 0
+    assert kit.sent(asap.EndpointKeepAlive) == []
+
+
+def test_the_answer_of_an_element_that_was_reported_away_does_not_bring_it_back(kit):
+    """Its late answer was taken for a stranger's: it was aborted, and so registered again at once."""
+    kit.up(2)
+    kit.register(1, POOL, 7)
+    for _ in range(3):
+        kit.asap(2, asap.EndpointUnreachable(POOL, 7))
+    assert kit.space.size == 0
+    kit.asap(1, asap.EndpointKeepAliveAck(POOL, 7))
+    assert not kit.aborted() and kit.space.size == 0
+    kit.asap(1, asap.EndpointKeepAliveAck(POOL, 7))  # only one answer was awaited
+    assert kit.aborted() == [1]
+
+
+def test_an_element_that_was_reported_away_may_register_again(kit):
+    kit.up(2)
+    kit.register(1, POOL, 7)
+    for _ in range(3):
+        kit.asap(2, asap.EndpointUnreachable(POOL, 7))
+    kit.register(1, POOL, 7)
+    assert kit.space.size == 1 and kit.space.find(POOL, 7).reports == 0
+    assert len(kit.registrar.state.awaited) == 0
+    kit.sent()
+    kit.run(5.1)
+    kit.one(asap.EndpointKeepAlive, 1)
+
+
+def test_an_answer_that_never_comes_is_not_awaited_for_ever(kit):
+    kit.up(2)
+    kit.register(1, POOL, 7)
+    for _ in range(3):
+        kit.asap(2, asap.EndpointUnreachable(POOL, 7))
+    assert len(kit.registrar.state.awaited) == 1
+    kit.run(10)
+    assert len(kit.registrar.state.awaited) == 0
+
+
+def test_the_element_of_another_registrar_is_not_asked(kit):
+    """It would answer its home, and be taken for silent."""
+    kit.meet(0x200)
+    record = element(9, home=0x200, asap_transport=True)
+    kit.enrp(50, enrp.HandleUpdate(0x200, OWN, 0, POOL, record))
+    kit.sent()
+    kit.asap(1, asap.EndpointUnreachable(POOL, 9))
+    assert kit.sent() == [] and kit.space.size == 1
+
+
 def test_who_does_not_acknowledge_is_aborted_and_removed(kit):
     kit.register(1, POOL, 7)
     kit.up(2)
