@@ -151,10 +151,14 @@ class SctpServer:
             self._serve(channel)
 
     def _serve(self, channel: Channel) -> None:
-        for type_ in NOTIFICATIONS:
-            channel.subscribe(type_, True)
         connection = SctpConnection(channel, self._loop)
-        result = self._handler(connection)
+        try:
+            for type_ in NOTIFICATIONS:
+                channel.subscribe(type_, True)
+            result = self._handler(connection)
+        except Exception as error:
+            self._failed(connection, error)
+            return
         if inspect.isawaitable(result):
             task = self._loop.create_task(self._handle(result, connection))
             self._tasks.add(task)
@@ -166,10 +170,16 @@ class SctpServer:
         except (ConnectionError, TimeoutError):
             connection.close()  # the peer went away: nothing to tell anybody
         except Exception as error:
-            connection.abort()
-            self._loop.call_exception_handler(
-                {"message": "exception in the handler of an SCTP server", "exception": error}
-            )
+            self._failed(connection, error)
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+
+    def _failed(self, connection: SctpConnection, error: Exception) -> None:
+        connection.abort()
+        self._loop.call_exception_handler(
+            {"message": "exception in the handler of an SCTP server", "exception": error}
+        )
 
     @property
     def port(self) -> int:

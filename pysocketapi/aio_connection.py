@@ -102,7 +102,7 @@ class SctpConnection:
     async def recv_event(self) -> Message | Notification | None:
         """Like recv, notifications included."""
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         if self._closed:
             return None
         if self._reading:

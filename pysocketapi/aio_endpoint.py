@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,11 @@ class SctpEndpoint:
         self._reader: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._closed = False
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn("unclosed SCTP endpoint", ResourceWarning, source=self, stacklevel=2)
+            self._channel.orphaned()
 
     async def __aenter__(self) -> SctpEndpoint:
         return self

@@ -82,7 +82,7 @@ class StreamWriter:
         """Wait until not too much is queued. Raises OSError if the association is lost."""
         await self._room.wait()
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
 
     async def _send(self) -> None:
         try:

@@ -76,7 +76,7 @@ def transmit(
                 sending.authinfo,
             ):
                 wait(assoc_id)
-        except OSError:
+        except BaseException:
             if parts is not None:  # this part was not taken: it can be sent again
                 del parts[len(parts) - size :]
             raise

@@ -116,6 +116,11 @@ class LoopDriver:
             self._scheduled = True
             self._loop.call_soon(self._later)
 
+    def kick(self) -> None:
+        """See `pumps.Driver`."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._turn)
+
     def _later(self) -> None:
         if self._scheduled:
             self._turn()

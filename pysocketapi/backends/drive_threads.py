@@ -186,7 +186,7 @@ class ThreadDriver:
                 channel.sleepers.remove(follower.wake)
 
     def _kick(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # it is full, or the stack has ended
             os.write(self._wake_out, b"w")
 
     def touched(self, size: int) -> None:
@@ -265,7 +265,7 @@ class ThreadDriver:
             self._kick()
 
     def kick(self) -> None:
-        """Have the leader look around."""
+        """See `pumps.Driver`."""
         self._kick()
 
     def dismiss(self) -> None:
@@ -293,6 +293,9 @@ class ThreadDriver:
         self._rest.set()
         self._pump.lock = Closed("the SCTP stack was closed")
         self._stack.close()
+        ends, self._wake_in, self._wake_out = (self._wake_in, self._wake_out), -1, -1
+        for fd in ends:
+            os.close(fd)
 
 
 _drivers: weakref.WeakSet[ThreadDriver] = weakref.WeakSet()

@@ -169,6 +169,8 @@ class KernelChannel:
         os.set_inheritable(fd, False)  # as all of Python's (PEP 446)
         channel = KernelChannel(self.family, False, socket.socket(self.family, socket.SOCK_STREAM, _SCTP, fd))
         self._hand_down(channel)
+        for key in [key for key in self._parts if key[0] == assoc_id]:
+            channel._parts[key] = self._parts.pop(key)  # of a message whose rest comes there
         return channel
 
     def _hand_down(self, child: KernelChannel) -> None:

@@ -48,6 +48,9 @@ class Driver(Protocol):
     def opened(self) -> None:
         """The pump has an endpoint now."""
 
+    def kick(self) -> None:
+        """Dispatch soon. Without the lock, from any thread, also from the garbage collector."""
+
     def dismiss(self) -> None:
         """Have no more to do with the stack; the calls above do nothing from now on."""
 

@@ -22,6 +22,7 @@ from .. import structures as s
 from ..message import Message
 from . import receiving, sending, userland_events, userland_options, userland_setup, waking
 from .contract import PENDING, Received
+from .pumps import StackEnded
 from .sending import fail
 
 if TYPE_CHECKING:
@@ -464,10 +465,15 @@ class UserChannel:
 
     def close(self) -> None:
         """See contract. What was not read is thrown away; unlike on Linux, that is no reason to abort."""
-        with self.pump.lock:
-            self.close_locked()
+        try:
+            with self.pump.lock:
+                self.close_locked()
+        except StackEnded:  # in a child process, or at the end of this one: there is nothing to end any more
+            self.closed = True
+            waking.close_descriptor(self)
 
     def orphaned(self) -> None:
         """See contract. May be called by the garbage collector at any time, so it takes no lock."""
         if not self.closed:
             self.pump.orphans.append(self)
+            self.pump.driver.kick()

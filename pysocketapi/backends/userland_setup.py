@@ -143,7 +143,11 @@ def take_over(channel: UserChannel, parent: UserChannel, association: Associatio
             (channel.subscribed.add if on else channel.subscribed.discard)(type_)
     channel.values = dict(parent.values)
     channel.defaults = dict(parent.defaults)
+    channel.linger = parent.linger
     channel.context = parent.context_of(association.id)
+    for key in [key for key in parent.parts if key[0] == association.id]:
+        channel.parts[key] = parent.parts.pop(key)  # of a message whose rest comes here
+    parent.blocked.pop(association, None)
     userland_events.forget(parent, association.id)
 
 

@@ -7,6 +7,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     "fork": {"kernel": "a kernel socket may be used on both sides of a fork; userland's belongs to the parent"},
     "no-detach": {"kernel": "a kernel descriptor can be detached"},
     "detach": {"userland": "there is no descriptor that could live on without the stack; EOPNOTSUPP"},
+    "close-wakes": {"kernel": "a descriptor that is closed under a thread does not wake it; shutdown does"},
     "inherit": {"userland": "a socket cannot leave its process; EOPNOTSUPP"},
     "no-inherit": {"kernel": "a kernel descriptor can be inherited"},
     "auth": {"userland": "the engine does not speak RFC 4895 yet; ENOPROTOOPT"},

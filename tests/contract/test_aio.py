@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -359,6 +360,56 @@ def test_a_handler_that_fails_aborts_its_connection_only(run):
             assert (await good.recv()).data == b"fine"
             bad.close()
             good.close()
+
+    run(case())
+
+
+def test_regression_a_plain_function_that_fails_ended_the_server(run):
+    async def case():
+        told, answered = [], asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
+
+        def handler(connection):
+            if not told:
+                raise ValueError("the first one")
+            answered.set_result(connection)
+
+        async with await serve(handler) as server:
+            async with await connect(server.port) as bad:
+                with pytest.raises(ConnectionResetError):
+                    await bad.recv()
+            async with await connect(server.port):
+                (await answered).close()
+        assert [type(error) for error in told] == [ValueError]
+
+    run(case())
+
+
+def test_regression_an_error_told_again_grew_its_traceback(run):
+    async def case():
+        async with await serve(lambda connection: connection.abort()) as server:
+            async with await connect(server.port) as connection:
+                depths = []
+                for _ in range(4):
+                    with pytest.raises(ConnectionResetError) as caught:
+                        await connection.recv()
+                    depths.append(len(caught.traceback))
+        assert len(set(depths[1:])) == 1
+
+    run(case())
+
+
+def test_an_endpoint_that_is_dropped_is_closed(run):
+    async def case():
+        dropped, other = await endpoint(), await endpoint()
+        assoc_id = await other.connect(HOST, dropped.port, timeout=20)
+        with pytest.warns(ResourceWarning, match="unclosed SCTP endpoint"):
+            del dropped
+            gc.collect()
+        while not isinstance(note := await other.recv(), AssocChange) or note.state != c.SCTP_SHUTDOWN_COMP:
+            pass
+        assert note.assoc_id == assoc_id
+        await other.close()
 
     run(case())
 

@@ -478,6 +478,18 @@ def test_linger_in_the_form_of_c(make4):
         server.recv(10)
 
 
+def test_linger_is_inherited_by_accepted_sockets(make4):
+    """Regression: userland forgot it."""
+    listener, client = make4.listener(), make4.one()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1, 0))
+    client.connect(listener.getsockname())
+    server = make4.accept(listener)
+    assert server.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER) == (1, 0)
+    server.close()
+    with pytest.raises(ConnectionResetError):
+        client.recv(10)
+
+
 def test_a_buffer_size_in_the_form_of_c(make4):
     sock = make4.one()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, struct.pack("@i", 50000))

@@ -1,5 +1,7 @@
 """Threads, forks and the end of a process: defined, and the same on both backends where it can be."""
 
+import errno
+import gc
 import os
 import select
 import signal
@@ -170,6 +172,41 @@ def test_a_receive_that_another_thread_closes_ends(make4):
     assert ended.wait(20)
 
 
+@pytest.mark.feature("close-wakes")
+def test_close_ends_a_receive_of_another_thread(make4):
+    client, server = make4.pair()
+    numbers = []
+
+    def receive():
+        try:
+            server.recv(10)
+        except OSError as error:
+            numbers.append(error.errno)
+
+    threads = [threading.Thread(target=receive) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    server.close()
+    for thread in threads:
+        thread.join(20)
+    assert numbers == [errno.EBADF] * 3
+
+
+def test_regression_a_dropped_socket_is_ended_in_an_idle_process(make4):
+    """Its association stayed up until something else happened in the process."""
+    listener, client = make4.listener(), make4.one()
+    client.connect(listener.getsockname())
+    server = make4.accept(listener)
+    assert not select.select([server], [], [], 1.5)[0]  # until no timer is left but that of heartbeats
+    with pytest.warns(ResourceWarning):
+        make4.made.remove(client)
+        del client
+        gc.collect()
+    assert select.select([server], [], [], 10)[0]
+    assert server.recv(10) == b""
+
+
 def test_a_signal_that_ends_one_receive_leaves_the_others_awake(make4):
     """Regression: a leader that was interrupted did not hand over."""
     pairs = [make4.pair(), make4.pair()]
@@ -230,6 +267,23 @@ def test_a_child_process_cannot_use_its_parents_sockets(make4):
     assert b"parent" in os.read(read, 1000)
     os.close(read)
     os.close(write)
+    client.send(b"from the parent")
+    assert server.recv(100) == b"from the parent"
+
+
+def test_a_child_process_can_close_its_parents_sockets(make4):
+    """Regression: on userland close failed there, and with it every `with` block."""
+    client, server = make4.pair()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with server:
+                client.close()
+            status = 0 if client.fileno() == server.fileno() == -1 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     client.send(b"from the parent")
     assert server.recv(100) == b"from the parent"
 

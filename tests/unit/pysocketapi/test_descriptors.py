@@ -1,0 +1,26 @@
+"""A userland stack gives back what it opened."""
+
+import os
+import time
+
+import pytest
+
+from pysocketapi import SctpSocket, Transport
+from pysocketapi.backends import drive_threads
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted")
+def test_regression_each_stack_left_the_two_ends_of_a_pipe(monkeypatch):
+    monkeypatch.setattr(drive_threads, "KEEP", 0.0)
+    before = set(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        sock = SctpSocket(transport=Transport("userland", udp_port=0))
+        sock.bind(("127.0.0.1", 0))
+        pump = sock._channel.pump
+        sock.close()
+        end = time.monotonic() + 20
+        while not pump.driver._ended and time.monotonic() < end:
+            time.sleep(0.005)
+        with pytest.raises(OSError):
+            pump.lock.__enter__()
+    assert len(set(os.listdir("/proc/self/fd")) - before) <= 2  # others of this process may come and go
