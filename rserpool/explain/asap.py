@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from pysctplib.trace.explain import Explanation
 from rserpool.wire import asap, causes
 
-from .values import fields_of, identifier, life, octets, policy, pool, several, transport
+from .values import Tellers, identifier, life, octets, policy, pool, several, told, transport
 
 
 def _registration(m: asap.Registration) -> str:
@@ -91,7 +88,7 @@ def _error(m: asap.Error) -> str:
     return f"the other end's message was wrong: {causes.text(m.error)}"
 
 
-_TELLERS: dict[type, tuple[str, str, str, Callable[[Any], str]]] = {  # name, section, procedure, words
+_TELLERS: Tellers = {
     asap.Registration: ("REGISTRATION", "2.2.1", "3.1", _registration),
     asap.Deregistration: ("DEREGISTRATION", "2.2.2", "3.2", _deregistration),
     asap.RegistrationResponse: ("REGISTRATION_RESPONSE", "2.2.3", "3.1", _registered),
@@ -111,9 +108,7 @@ _TELLERS: dict[type, tuple[str, str, str, Callable[[Any], str]]] = {  # name, se
 
 def explain(message: asap.Message) -> Explanation:
     """A message of ASAP in words."""
-    name, section, procedure, words = _TELLERS[type(message)]
-    more = f", procedure: section {procedure}" if procedure else ""
-    return Explanation(f"ASAP_{name}", words(message), f"RFC 5352 section {section}{more}", fields_of(message))
+    return told("ASAP", 5352, _TELLERS, message)
 
 
 def is_monitoring(message: asap.Message) -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from pysctplib.trace.explain import Explanation
 from rserpool.wire import causes, enrp
 
-from .values import counted, fields_of, identifier, pool, several
+from .values import Tellers, counted, identifier, pool, several, told
 
 _ACTIONS = {enrp.ADD_PE: "has (ADD_PE)", enrp.DELETE_PE: "no longer has (DEL_PE)"}
 
@@ -67,7 +64,7 @@ def _error(m: enrp.Error) -> str:
     return f"reports: {causes.text(m.error)}"
 
 
-_TELLERS: dict[type, tuple[str, str, str, Callable[[Any], str]]] = {  # name, section, procedure, words
+_TELLERS: Tellers = {
     enrp.Presence: ("PRESENCE", "2.1", "3.4", _presence),
     enrp.HandleTableRequest: ("HANDLE_TABLE_REQUEST", "2.2", "3.2.3", _table_request),
     enrp.HandleTableResponse: ("HANDLE_TABLE_RESPONSE", "2.3", "3.2.3", _table),
@@ -83,9 +80,7 @@ _TELLERS: dict[type, tuple[str, str, str, Callable[[Any], str]]] = {  # name, se
 
 def explain(message: enrp.Message) -> Explanation:
     """A message of ENRP in words."""
-    name, section, procedure, words = _TELLERS[type(message)]
-    more = f", procedure: section {procedure}" if procedure else ""
-    return Explanation(f"ENRP_{name}", words(message), f"RFC 5353 section {section}{more}", fields_of(message))
+    return told("ENRP", 5353, _TELLERS, message)
 
 
 def is_monitoring(message: enrp.Message) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pysctplib.trace.explain import Fields
+from pysctplib.trace.explain import Explanation, Fields
 from rserpool.wire import causes, policies
 from rserpool.wire.types import (
     DCCP,
@@ -161,3 +161,15 @@ def fields_of(message: Any) -> Fields:
         else:
             found.append((shown, _value(name, value)))
     return tuple(found)
+
+
+Tellers = dict[type, tuple[str, str, str, Callable[[Any], str]]]  # name, section, procedure, words
+
+
+def told(protocol: str, rfc: int, tellers: Tellers, message: Any) -> Explanation:
+    """A message in words, by its protocol's table."""
+    name, section, procedure, words = tellers[type(message)]
+    more = f", procedure: section {procedure}" if procedure else ""
+    return Explanation(
+        f"{protocol}_{name}", words(message), f"RFC {rfc} section {section}{more}", fields_of(message)
+    )
