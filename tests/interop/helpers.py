@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -178,15 +178,20 @@ def process(
     try:
         yield running
     finally:
-        for number in signal.SIGTERM, signal.SIGKILL:
-            if running.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(running.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    running.wait(5)
+        end_group(running)
         for stream in running.stdin, running.stdout, running.stderr:
             if stream is not None:
                 stream.close()
+
+
+def end_group(running: subprocess.Popen[Any]) -> None:
+    """End a process that began a session, with all that it started: asked first, then by force."""
+    for number in signal.SIGTERM, signal.SIGKILL:
+        if running.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(5)
 
 
 def finish(running: subprocess.Popen[str], seconds: float) -> str:

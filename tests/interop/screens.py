@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import queue
-import signal
 import struct
 import subprocess
 import termios
@@ -18,7 +17,7 @@ from contextlib import contextmanager, suppress
 import pyte
 import pytest
 
-from .helpers import ROOT
+from .helpers import ROOT, end_group
 
 OTHER, USUAL = b"\x1b[?1049h", b"\x1b[?1049l"  # switch to the other screen, and back
 LATE = 150_000  # bytes
@@ -206,10 +205,5 @@ def terminal(
     try:
         yield one
     finally:
-        for number in signal.SIGTERM, signal.SIGKILL:
-            if popen.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(popen.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    popen.wait(5)
+        end_group(popen)
         one.close()
