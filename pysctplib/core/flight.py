@@ -71,15 +71,25 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
     if delta > len(f.items):
         a.violation(now, b"SACK of a TSN that was not sent")
         return length
-    if not (blocks or f.gaps or f.recovery_exit is not None):  # nothing is missing
-        if delta:
-            _advance(a, f, delta, now)
-            _credit(a, f, True, False, now)
-        _window(a, f, a_rwnd, delta, now)
-        return length
-    recovering = f.recovery_exit is not None
     if delta:
         _advance(a, f, delta, now)
+    if blocks or f.gaps or f.recovery_exit is not None:
+        _missing(a, f, data, position, blocks, delta, now)
+    elif delta:
+        _credit(a, f, True, False, now)
+    f.a_rwnd = a_rwnd
+    f.sack_at = now
+    outstanding = f.outstanding
+    f.peer_rwnd = a_rwnd - outstanding if a_rwnd > outstanding else 0
+    if a_rwnd:
+        f.probing = f.probe = False
+    a.sack_processed(delta, now)
+    return length
+
+
+def _missing(a: Association, f: Flight, data: bytes, position: int, blocks: int, delta: int, now: float) -> None:
+    """Process a SACK with gaps, or after one: something may be lost (section 7.2.4)."""
+    recovering = f.recovery_exit is not None
     fresh: Ranges = []
     if blocks or f.gaps:
         limit = len(f.items)
@@ -96,19 +106,6 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
         recovering = False
     if f.gaps and (fresh or (recovering and delta)):
         _count_misses(a, f, f.gaps[-1][0] if recovering and delta else fresh[-1][1])
-    _window(a, f, a_rwnd, delta, now)
-    return length
-
-
-def _window(a: Association, f: Flight, a_rwnd: int, delta: int, now: float) -> None:
-    """Take the window of a SACK and go on (section 6.2.1 D)."""
-    f.a_rwnd = a_rwnd
-    f.sack_at = now
-    outstanding = f.outstanding
-    f.peer_rwnd = a_rwnd - outstanding if a_rwnd > outstanding else 0
-    if a_rwnd:
-        f.probing = f.probe = False
-    a.sack_processed(delta, now)
 
 
 def acknowledge(a: Association, cumulative: int, now: float) -> None:
@@ -142,8 +139,11 @@ def _advance(a: Association, f: Flight, delta: int, now: float) -> None:
                 path.measured(now - item.timed)  # type: ignore[union-attr]
                 path.timing = False  # type: ignore[union-attr]
         item.state = ACKED
-    if path is not None:
-        _left(f, path, acked)
+    if path is not None:  # as in _left
+        path.flight -= acked
+        path.acked += acked
+        f.outstanding -= acked
+        path.t3 = 0.0
     a.buffered -= user_bytes
 
 

@@ -332,8 +332,9 @@ def packet_done(a: Association, path: Path, now: float) -> None:
         a.touch()
         return
     if i.t_sack == inf:
-        i.t_sack = now + a.config.sack_delay
-        a.arm(i.t_sack)
+        i.t_sack = when = now + a.config.sack_delay
+        if when < a.scheduled:
+            a.arm(when)
 
 
 def window(a: Association) -> int:

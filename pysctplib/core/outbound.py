@@ -101,9 +101,9 @@ class Outbound:
         if flags & UNORDERED:
             ssn = 0
         else:
-            stream = item.stream
-            ssn = self.ssns.get(stream, 0)
-            self.ssns[stream] = (ssn + 1) & 0xFFFF
+            stream, ssns = item.stream, self.ssns
+            ssn = ssns.get(stream, 0)
+            ssns[stream] = (ssn + 1) & 0xFFFF
         _encode(item, item.data, flags | WHOLE | extra, tsn, ssn)
         item.data = b""  # the chunk has it
         return item

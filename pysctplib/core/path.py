@@ -100,10 +100,16 @@ class Path:
             self.rttvar = rttvar = rtt / 2
         else:
             srtt = self.srtt
-            self.rttvar = rttvar = self.rttvar + RTO_BETA * (abs(srtt - rtt) - self.rttvar)
-            self.srtt = srtt = srtt + RTO_ALPHA * (rtt - srtt)
-        rto = srtt + (4 * rttvar if 4 * rttvar > CLOCK_GRANULARITY else CLOCK_GRANULARITY)
-        self.rto = self.rto_min if rto < self.rto_min else self.rto_max if rto > self.rto_max else rto
+            error = rtt - srtt
+            rttvar = self.rttvar
+            self.rttvar = rttvar = rttvar + RTO_BETA * ((error if error > 0.0 else -error) - rttvar)
+            self.srtt = srtt = srtt + RTO_ALPHA * error
+        spread = 4 * rttvar
+        rto = srtt + (spread if spread > CLOCK_GRANULARITY else CLOCK_GRANULARITY)
+        if rto < self.rto_min:
+            self.rto = self.rto_min
+        else:
+            self.rto = rto if rto < self.rto_max else self.rto_max
 
     def back_off(self) -> None:
         """Double the RTO (section 6.3.3 rule E2)."""

@@ -18,7 +18,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..wire.chunks import DATA_HEADER_SIZE, IMMEDIATE
-from ..wire.packet import HEADER_SIZE, seal
+from ..wire.packet import seal
 from .inbound import encode_sack
 from .outbound import MARKED, SENT
 
@@ -32,12 +32,12 @@ WINDOW_ITEMS = 32767  # chunks in flight at most: SSNs stay unambiguous (section
 
 def emit(a: Association, path: Path, parts: list[bytes]) -> None:
     """Send encoded chunks as one packet to a path."""
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
     engine = a.engine
-    engine.outbox.append((seal(a.header, body), path.key))
+    data = seal(a.header, parts[0] if len(parts) == 1 else b"".join(parts))
+    engine.outbox.append((data, path.key))
     counters = engine.counters
     counters.out_packets += 1
-    counters.out_octets += HEADER_SIZE + len(body)
+    counters.out_octets += len(data)
 
 
 def flush(a: Association, now: float) -> None:
