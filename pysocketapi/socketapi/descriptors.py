@@ -53,12 +53,16 @@ def c_call(function: Callable[_P, int]) -> Callable[_P, int]:
 
 
 def enter(item: SctpSocket | int) -> int:
-    """Return a descriptor for a socket or a descriptor of the system. Raises OSError(EMFILE)."""
+    """Return a descriptor for a socket or a descriptor of the system. Raises OSError(EMFILE), having closed it."""
     with lock:
         for fd in range(FD_SETSIZE - 1, 2, -1):
             if fd not in table:
                 table[fd] = item
                 return fd
+    if isinstance(item, int):
+        os.close(item)
+    else:
+        item.close()
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 

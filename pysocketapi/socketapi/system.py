@@ -22,8 +22,8 @@ class PollFd:
 @c_call
 def ext_close(fd: int) -> int:
     """Close a descriptor of any kind; never waits."""
-    found = entry(fd)
     with lock:
+        found = entry(fd)  # under the lock: of two threads that close it one gets EBADF
         table.pop(fd, None)
         for forget in closing:
             forget(fd)
@@ -84,8 +84,10 @@ def ext_select(
 
 @c_call
 def ext_poll(descriptors: Sequence[PollFd], count: int, timeout: int) -> int:
-    """Wait for descriptors; timeout in ms, negative: for ever."""
-    used = list(descriptors)[:count]
+    """Wait for descriptors; timeout in ms, negative: for ever. Negative descriptors are passed over (POSIX)."""
+    for one in (given := list(descriptors)[:count]):
+        one.revents = 0
+    used = [one for one in given if one.fd >= 0]
     known = [one for one in used if one.fd in table or one.fd in (0, 1, 2)]
     reads = {one.fd for one in known if one.events & select.POLLIN}
     writes = {one.fd for one in known if one.events & select.POLLOUT}

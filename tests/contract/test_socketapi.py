@@ -323,3 +323,27 @@ def test_lifetimes_that_cannot_be(descriptors, value):
 )
 def test_names_of_flags_and_options(name, meaning):
     assert getattr(api, name) == meaning
+
+
+def test_poll_passes_over_negative_descriptors():
+    """Regression: they were POLLNVAL, and nothing was waited for."""
+    ends = api.Ref()
+    assert api.ext_pipe(ends) == 0
+    read, write = ends.value
+    waiting = [api.PollFd(-1, select.POLLIN, 7), api.PollFd(read, select.POLLIN)]
+    assert api.ext_poll(waiting, 2, 20) == 0
+    assert api.ext_write(write, b"x", 1) == 1
+    assert api.ext_poll(waiting, 2, 2000) == 1
+    assert [one.revents for one in waiting] == [0, select.POLLIN]
+    assert api.ext_close(read) == api.ext_close(write) == 0
+
+
+def test_regression_what_found_no_place_in_the_table_stayed_open(monkeypatch, tmp_path):
+    opened = []
+    real = os.open
+    monkeypatch.setattr("pysocketapi.socketapi.descriptors.FD_SETSIZE", 3)
+    monkeypatch.setattr(os, "open", lambda *args: opened.append(real(*args)) or opened[0])
+    assert api.ext_creat(str(tmp_path / "file"), 0o600) == -1
+    assert api.ext_errno() == errno.EMFILE
+    with pytest.raises(OSError):
+        os.fstat(opened[0])
