@@ -2,23 +2,23 @@
 
 RFC 9260 sections 5.1 and 5.2. An INIT leaves nothing behind but its answer: the association is made when the
 signed cookie comes back. ``COOKIE_ACTIONS`` is table 12 of section 5.2.4 as data; ``classify`` finds the row,
-``_ACTIONS`` what to do. Which parameters are known is the table ``READERS``; an extension adds its own there.
+``_ACTIONS`` what to do. What the parameters of INIT and INIT ACK say is read in ``offer``.
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 from ..errors import DecodeError
 from ..wire import causes, chunks, packet, params
 from . import heartbeat, teardown
-from .addresses import is_loopback, usable_destination
 from .cookie import Cookie
 from .events import AdaptationIndication, CommunicationUp, Restarted
+from .offer import Offer, own_parameters, own_source, peer_addresses, read_parameters
 from .path import Path, PathKey
 from .states import COOKIE_ECHOED, COOKIE_WAIT, SETTING_UP, SHUTDOWN_ACK_SENT
 from .transmit import emit
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 MIN_RWND = 1500  # section 3.3.2
-MAX_ADDRESSES = 32  # of a peer; more are ignored
 REFUSAL = 512  # bytes of error causes at most in an ABORT to somebody without an association
-MAX_PRESERVATION = 60.0  # seconds that a Cookie Preservative may add at most
 _COOKIE_ACK = packet.chunk(chunks.COOKIE_ACK, 0, b"")
 
 
@@ -50,127 +48,10 @@ class Pending:
     extra: bytes = b""  # ERROR about unknown parameters, goes with COOKIE ECHO
 
 
-@dataclass(slots=True)
-class Offer:
-    """What the parameters of a peer's INIT or INIT ACK say."""
-
-    addresses: list[str] = field(default_factory=list)
-    cookie: bytes | None = None
-    preservation: float = 0.0
-    adaptation: int | None = None
-    host_name: bytes | None = None
-    unknown: list[params.Parameter] = field(default_factory=list)
-
-
-def _read_address(kind: int, value: bytes, offer: Offer) -> None:
-    offer.addresses.append(params.decode_address(kind, value))
-
-
-def _read_cookie(kind: int, value: bytes, offer: Offer) -> None:
-    offer.cookie = value
-
-
-def _read_u32(value: bytes) -> int:
-    if len(value) != 4:
-        raise DecodeError(f"parameter of {len(value)} bytes instead of 4")
-    return int.from_bytes(value, "big")
-
-
-def _read_preservative(kind: int, value: bytes, offer: Offer) -> None:
-    offer.preservation = min(_read_u32(value) / 1000, MAX_PRESERVATION)
-
-
-def _read_adaptation(kind: int, value: bytes, offer: Offer) -> None:
-    offer.adaptation = _read_u32(value)
-
-
-def _read_host_name(kind: int, value: bytes, offer: Offer) -> None:
-    offer.host_name = value
-
-
-def _ignore(kind: int, value: bytes, offer: Offer) -> None:
-    """Known, and nothing to do."""
-
-
-READERS: dict[int, Callable[[int, bytes, Offer], None]] = {
-    params.IPV4_ADDRESS: _read_address,
-    params.IPV6_ADDRESS: _read_address,
-    params.STATE_COOKIE: _read_cookie,
-    params.UNRECOGNIZED_PARAMETER: _ignore,
-    params.COOKIE_PRESERVATIVE: _read_preservative,
-    params.HOST_NAME_ADDRESS: _read_host_name,
-    params.SUPPORTED_ADDRESS_TYPES: _ignore,
-    params.ADAPTATION_INDICATION: _read_adaptation,
-}
-
-
-def read_parameters(parameters: list[params.Parameter]) -> Offer:
-    """Read the parameters of INIT or INIT ACK; unknown ones by their high bits (section 3.2.1)."""
-    offer = Offer()
-    for kind, value in parameters:
-        reader = READERS.get(kind)
-        if reader is not None:
-            reader(kind, value, offer)
-            continue
-        if kind & params.REPORT_BIT:
-            offer.unknown.append((kind, value))
-        if not kind & params.STOP_BIT:
-            break
-    return offer
-
-
-def peer_addresses(endpoint: Endpoint, offer: Offer, key: PathKey) -> list[str]:
-    """Return the peer's addresses, source first (section 5.1.2 C), without what cannot be its own.
-
-    Nor those that only an own address unknown to the peer could reach: it would answer with ABORT (section 8.4).
-    """
-    result = [key[0]]
-    for address in offer.addresses[:MAX_ADDRESSES]:
-        usable = usable_destination(address, key[0]) and _own_source(endpoint, key, address) is not None
-        if usable and address not in result:
-            result.append(address)
-    return result
-
-
-def _own_source(endpoint: Endpoint, key: PathKey, address: str) -> str | None:
-    """Return the own address to use towards ``address``, "" if any will do; None if the peer knows none that can.
-
-    The peer knows those listed to it, or if none were, the one that ``key`` uses.
-    """
-    listed = _listed(endpoint, key[0])
-    if len(listed) < 2:
-        only = listed[0] if listed else key[2]
-        return only if (":" in (only or key[0])) == (":" in address) else None
-    same = [own for own in listed if (":" in own) == (":" in address)]
-    if not same:
-        return None
-    return same[0] if len(same) == 1 else ""
-
-
 def _is_anothers(a: Association, address: str) -> bool:
     """Tell whether another association with this peer's port has the address: it cannot be ours, too."""
     owner = a.engine.by_peer.get((a.endpoint.port, address, a.peer_port))
     return owner is not None and owner is not a
-
-
-# What is said
-
-
-def _listed(endpoint: Endpoint, peer: str) -> tuple[str, ...]:
-    """Return the own addresses that this peer may know (section 5.1.2)."""
-    listed = endpoint.addresses or tuple(endpoint.engine.local_addresses(peer))
-    if not is_loopback(peer):
-        listed = tuple(address for address in listed if not is_loopback(address))
-    return listed
-
-
-def _own_parameters(endpoint: Endpoint, config_adaptation: int | None, peer: str) -> list[params.Parameter]:
-    """Own addresses, if the peer may know several (section 5.1.2), and the adaptation code point."""
-    listed = _listed(endpoint, peer)
-    result = [params.encode_address(address) for address in listed] if len(listed) > 1 else []
-    if config_adaptation is not None:
-        result.append((params.ADAPTATION_INDICATION, config_adaptation.to_bytes(4, "big")))
-    return result
 
 
 def _unknown_causes(unknown: list[params.Parameter], room: int) -> bytes:
@@ -192,7 +73,7 @@ def begin(a: Association, now: float) -> None:
         config.outbound_streams,
         config.max_inbound_streams,
         tsn,
-        _own_parameters(a.endpoint, config.adaptation, a.current.address),
+        own_parameters(a.endpoint, config.adaptation, a.current.address),
     )
     a.pending = Pending(tsn, chunks.encode(init), list(a.paths), rto=a.current.rto)
     a.move("associate by user")
@@ -270,7 +151,7 @@ def on_init_ack(a: Association, flags: int, value: bytes, path: Path | None, key
         path.learn(key)
     a.current = a.primary = a.paths[asked[0]]
     for address in addresses:
-        local = _own_source(a.endpoint, key, address) or ""
+        local = own_source(a.endpoint, key, address) or ""
         a.add_path((address, key[1], local), confirmed=address in pending.targets)
     a.refresh_fragment_size()
     a.adopt(
@@ -462,7 +343,7 @@ def _send_init_ack(
         ties[0], ties[1], tsn, init.initial_tsn, outbound, inbound, init.a_rwnd,
     )  # fmt: skip
     parameters = [(params.STATE_COOKIE, engine.jar.seal(cookie, now))]
-    parameters += _own_parameters(endpoint, config.adaptation, key[0])
+    parameters += own_parameters(endpoint, config.adaptation, key[0])
     room = 1024  # the answer stays in proportion to the question (section 3.2.1: SHOULD fit)
     for kind, value in offer.unknown:
         room -= len(value) + 12
@@ -568,7 +449,7 @@ def _install(a: Association, cookie: Cookie, now: float) -> None:
     for address in cookie.addresses:
         if _is_anothers(a, address):
             continue
-        a.add_path((address, cookie.udp_port, _own_source(a.endpoint, source, address) or ""), confirmed=False)
+        a.add_path((address, cookie.udp_port, own_source(a.endpoint, source, address) or ""), confirmed=False)
     a.refresh_fragment_size()
     a.adopt(cookie.local_tsn, cookie.peer_tsn, cookie.peer_rwnd, cookie.outbound_streams, cookie.inbound_streams)
     a.peer_adaptation = cookie.adaptation
