@@ -4,10 +4,13 @@ Not collected by itself: `test_handbook` runs it in a network namespace that has
 """
 
 import json
+import os
 import re
+import shutil
 import signal
+import subprocess
 
-from .helpers import wait_until
+from .helpers import ROOT, wait_until
 from .programs import Running, ours, running
 
 # From the handbook's section 3.2.1; nothing else is set, the transport neither.
@@ -41,11 +44,12 @@ class Sight:
         wait_until(condition, seconds, f"{what} in the monitor (it shows {self.components()})")
 
 
-def test_testing_the_installation():
+def test_testing_the_installation(tmp_path):
+    packets = tmp_path / "server.pcapng"
     with start("cspmonitor", "-json", "-updateinterval=200") as monitor:
         sight = Sight(monitor)
         sight.shows("nothing", lambda: any(x.startswith("{") for x in monitor.lines))
-        with start("rspregistrar") as registrar, start("rspserver", "-fractal") as server:
+        with start("rspregistrar") as registrar, start("rspserver", "-fractal", f"-pcap={packets}") as server:
             registrar_id = registrar.expect(r"Server ID:\s+(\$[0-9a-f]{8})")[1]
             # "The PE should find the PR and show its PE ID upon startup."
             server_id = server.expect(IDENTIFIER, 20)[1]
@@ -68,6 +72,24 @@ def test_testing_the_installation():
                 assert user.end() == 0
             assert "Traceback" not in user.output
             sight.shows("the end of the user", lambda: not sight.of("pool user"))
+    sniffed(packets)
+
+
+def sniffed(packets):
+    """Sniffing is for privileged users. So the server itself wrote down what it sent and got."""
+    command = ours("rsptrace", str(packets), "-plain")
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "ASAP_REGISTRATION" in told and "Fractal" in told
+    if shutil.which("tshark"):
+        profile = packets.parent / "wireshark" / "profiles" / "RSerPool"
+        shutil.copytree(ROOT / "contrib" / "wireshark", profile)
+        found = re.search('^"Pool Element Traffic" (.*)$', (profile / "dfilters").read_text(), re.MULTILINE)
+        shown = subprocess.run(
+            ["tshark", "-C", "RSerPool", "-r", str(packets), "-Y", found[1]], capture_output=True, text=True,
+            check=False, env={**os.environ, "XDG_CONFIG_HOME": str(packets.parent)},
+        )  # fmt: skip
+        assert shown.returncode == 0, shown.stderr
+        assert "ASAP" in shown.stdout, shown.stderr
 
 
 def more_of_everything(sight, first_server, drawing):

@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+from rserpool_apps.scenario import source
 
 from .helpers import ROOT
 from .programs import ours
@@ -28,8 +29,10 @@ def check_end(shown):
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 60)])
 def test_the_demo_in_a_terminal(columns, rows, tmp_path):
     image = tmp_path / "image.png"
-    with terminal(ours("rspdemo", f"-png={image}"), columns, rows, late=True) as shown:
-        assert shown.end(40) == 0, shown.usual.text
+    (tmp_path / "fractal.toml").write_text(source("fractal").replace("limit = 28", "limit = 90"))  # a busy machine
+    command = ours("rspdemo", str(tmp_path / "fractal.toml"), f"-png={image}")
+    with terminal(command, columns, rows, late=True) as shown:
+        assert shown.end(110) == 0, shown.usual.text
     check_end(shown)
     # The live picture: as large as the terminal, overwritten in place.
     live = shown.written.partition(OTHER)[2].partition(USUAL)[0]
