@@ -73,9 +73,13 @@ def is_local(addresses: Iterable[str], host: Collection[str]) -> bool:
     return known
 
 
-@lru_cache(maxsize=65536)
 def usable(addresses: tuple[str, ...], local: bool, setting: str = "auto") -> tuple[str, ...]:
     """The addresses that may pass over an association; ``setting`` is the configured minimum scope."""
+    # Long lists are not kept: somebody could fill the memory with them.
+    return (_kept_usable if len(addresses) <= 8 else _usable)(addresses, local, setting)
+
+
+def _usable(addresses: tuple[str, ...], local: bool, setting: str) -> tuple[str, ...]:
     minimum = _MINIMUM[setting]
     loopback = local and setting in ("auto", "loopback")
     return tuple(
@@ -83,6 +87,9 @@ def usable(addresses: tuple[str, ...], local: bool, setting: str = "auto") -> tu
         for address in addresses
         if ((at := scope(address)) >= minimum and at not in (7, 8)) or (loopback and at == LOOPBACK)
     )
+
+
+_kept_usable = lru_cache(maxsize=65536)(_usable)
 
 
 def narrow(transport: Transport, local: bool, setting: str = "auto") -> Transport | None:

@@ -14,6 +14,7 @@ from rserpool.wire import causes, policies
 from rserpool.wire.types import (
     DCCP,
     INFINITE_LIFE,
+    OPAQUE,
     SCTP,
     TCP,
     UDP,
@@ -63,6 +64,8 @@ def host_port(host: str, port: int) -> str:
 
 def transport(value: Transport) -> str:
     """Where something is reached."""
+    if value.protocol == OPAQUE:
+        return f"opaque transport {octets(value.opaque)}"
     name = PROTOCOLS.get(value.protocol, f"protocol {value.protocol}")
     where = ", ".join(host_port(address, value.port) for address in value.addresses)
     return f"{name} {where or f'port {value.port}'}" + (" with control channel" if value.control_channel else "")

@@ -15,6 +15,7 @@ from .types import (
     DCCP,
     MAX_ADDRESSES,
     MAX_POOL_HANDLE,
+    OPAQUE,
     SCTP,
     TCP,
     UDP,
@@ -41,6 +42,7 @@ OPERATION_ERROR = 0x000C
 COOKIE = 0x000D
 PE_IDENTIFIER = 0x000E
 PE_CHECKSUM = 0x000F
+OPAQUE_TRANSPORT = 0x0010
 HANDLE_RESOLUTION_OPTION = 0x803F
 HANDLE_RESOLUTION_OPTION_PLAIN = 0x003F  # accepted, never sent
 UDP_PORT = 0x9B27
@@ -62,6 +64,7 @@ _PROTOCOLS = {
 _TRANSPORTS = {parameter: protocol for protocol, parameter in _PROTOCOLS.items()}
 _SINGLE = frozenset((TCP, UDP, DCCP, UDP_LITE))  # exactly one address (RFC 5354 sections 3.3 to 3.7)
 _HAS_USE = frozenset((SCTP, TCP))
+_SMALL = 128  # bytes of a transport parameter that is worth keeping: 15 IPv4 addresses
 
 
 # Addresses and transports
@@ -100,6 +103,8 @@ def encode_transport(transport: Transport) -> bytes:
     """Return a transport parameter. ValueError if it has no address, or more than its protocol may have."""
     addresses = transport.addresses
     protocol = transport.protocol
+    if protocol == OPAQUE:
+        return tlv.encode(OPAQUE_TRANSPORT, transport.opaque)
     if not addresses or (protocol in _SINGLE and len(addresses) > 1) or len(addresses) > MAX_ADDRESSES:
         raise ValueError(f"{len(addresses)} addresses in a transport of protocol {protocol}")
     kind = _PROTOCOLS.get(protocol)
@@ -115,15 +120,19 @@ def encode_transport(transport: Transport) -> bytes:
 def decode_transport(data: bytes, position: int, end: int) -> tuple[Transport, int]:
     """Return the transport parameter at ``position`` and the position after it. DecodeError."""
     kind, stop = tlv.header(data, position, end)
-    protocol = _TRANSPORTS.get(kind)
-    if protocol is None:
+    whole = data[position:stop]
+    if kind in _TRANSPORTS:
+        # Pool elements repeat theirs. What a stranger fills with skippable parameters is not kept.
+        transport = _kept_transport(whole) if len(whole) <= _SMALL else _transport(whole)
+    elif kind == OPAQUE_TRANSPORT:
+        transport = Transport(OPAQUE, 0, (), opaque=whole[4:])
+    else:
         raise DecodeError(f"parameter 0x{kind:04x} is not a transport", causes.UNRECOGNIZED_PARAMETER, silent=True)
-    return _transport(data[position:stop]), (stop + 3) & ~3
+    return transport, (stop + 3) & ~3
 
 
-@lru_cache(maxsize=4096)
 def _transport(whole: bytes) -> Transport:
-    """Decode one transport parameter (complete, unpadded). Cached: pool elements repeat theirs."""
+    """Decode one transport parameter (complete, unpadded)."""
     kind = _U16.unpack_from(whole)[0]
     protocol = _TRANSPORTS[kind]
     end = len(whole)
@@ -155,6 +164,9 @@ def _transport(whole: bytes) -> Transport:
     if protocol in _SINGLE and len(addresses) > 2:
         raise DecodeError("too many addresses for the protocol", causes.INVALID_VALUE, whole)
     return Transport(protocol, port, tuple(addresses), use == 1 and protocol in _HAS_USE, service_code)
+
+
+_kept_transport = lru_cache(maxsize=4096)(_transport)
 
 
 # Pool element, policy, handle, identifiers
@@ -308,6 +320,8 @@ def decode_server(data: bytes, start: int, end: int) -> ServerInformation:
     if end - start < 8:
         raise DecodeError("server information is too short", causes.INVALID_MESSAGE)
     transport, position = decode_transport(data, start + 4, end)
+    if transport.protocol == OPAQUE:
+        raise DecodeError("server information without a port", causes.INVALID_VALUE, data[start - 4 : end])
     return ServerInformation(
         int(_U32.unpack_from(data, start)[0]), transport, decode_udp_port(data, position, end)
     )

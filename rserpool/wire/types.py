@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pysctplib.errors import SctpError
 
 SCTP, TCP, UDP, DCCP, UDP_LITE = 132, 6, 17, 33, 136  # IP protocol numbers
+OPAQUE = -1  # no IP protocol: a transport that only its users understand (RFC 5354 section 3.16)
 
 MAX_POOL_HANDLE = 32  # bytes; RSPLIB's limit, whose programs abort beyond it
 MAX_ADDRESSES = 64  # per transport parameter
@@ -40,13 +41,14 @@ class UnknownMessage(DecodeError):
 
 @dataclass(slots=True, frozen=True)
 class Transport:
-    """A transport parameter: where something is reached (RFC 5354 sections 3.3 to 3.7)."""
+    """A transport parameter: where something is reached (RFC 5354 sections 3.3 to 3.7 and 3.16)."""
 
-    protocol: int  # SCTP, TCP, UDP, DCCP, UDP_LITE
+    protocol: int  # SCTP, TCP, UDP, DCCP, UDP_LITE, OPAQUE
     port: int
     addresses: tuple[str, ...]  # canonical text; IPv4-mapped IPv6 is written as IPv4
     control_channel: bool = False  # transport use: data plus control
     service_code: int = 0  # DCCP only
+    opaque: bytes = b""  # OPAQUE only, which has neither port nor addresses
 
 
 @dataclass(slots=True, frozen=True)

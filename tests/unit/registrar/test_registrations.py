@@ -1,10 +1,12 @@
 """ASAP at the registrar (RFC 5352 §3, RSPLIB's rules)."""
 
+from dataclasses import replace
+
 import pytest
 
 from rserpool.registrar.actions import ASAP, Multicast
 from rserpool.wire import asap, enrp
-from rserpool.wire.types import INFINITE_LIFE, Policy
+from rserpool.wire.types import INFINITE_LIFE, OPAQUE, Policy, Transport
 from tests.unit.registrar.kit import OWN, Kit, element
 
 POOL = b"EchoPool"
@@ -100,6 +102,16 @@ def test_resolution_of_an_unknown_pool(kit):
 def test_a_pool_of_weightless_elements_answers_like_an_unknown_one(kit):
     kit.register(1, POOL, 1, policy=Policy(4, weight=0))
     assert kit.resolve(1, POOL).error == 9
+
+
+def test_an_opaque_transport_is_understood_and_refused(kit):
+    """Nobody could check whose it is."""
+    kit.up(1)
+    record = element(7)
+    record = replace(record, user_transport=Transport(OPAQUE, 0, (), opaque=b"x"))
+    kit.asap(1, asap.Registration(POOL, record))
+    response = kit.one(asap.RegistrationResponse, 1)
+    assert response.reject and response.error == 0xF008 and kit.space.size == 0
 
 
 def test_rate_limits():

@@ -7,6 +7,7 @@ import pytest
 from rserpool.wire import asap, causes, enrp, parameters, policies, tlv
 from rserpool.wire.types import (
     DCCP,
+    OPAQUE,
     SCTP,
     TCP,
     UDP,
@@ -153,6 +154,8 @@ def test_bad_transports(transport, cause, silent):
         Transport(UDP, 53, ("2001:db8::1",)),
         Transport(DCCP, 1234, ("10.0.0.1",), service_code=0xCAFEBABE),
         Transport(UDP_LITE, 1234, ("10.0.0.1",)),
+        Transport(OPAQUE, 0, (), opaque=b"whoever knows"),
+        Transport(OPAQUE, 0, ()),
         Transport(SCTP, 1, ("127.0.0.1", "::1", "fe80::1")),
         Transport(SCTP, 65535, tuple(f"10.0.0.{i}" for i in range(64))),
     ],
@@ -160,6 +163,27 @@ def test_bad_transports(transport, cause, silent):
 def test_all_transports(transport):
     element = replace(ELEMENT, user_transport=transport)
     assert asap.decode(asap.encode(asap.Registration(HANDLE, element))).element == element
+
+
+def test_opaque_transports_have_a_vector():
+    """RFC 5354 section 3.16; it was refused as unknown."""
+    element = asap.decode(message(1, PH + pe("00100007 616263 00"))).element
+    assert element.user_transport == Transport(OPAQUE, 0, (), opaque=b"abc")
+
+
+def test_a_registrar_is_not_reached_by_an_opaque_transport():
+    information = "000b000c aabbccdd 00100004"
+    with pytest.raises(DecodeError):
+        enrp.decode(hexed("0101 0020 aabbccdd 01020304 000f0006 29a50000" + information))
+
+
+def test_long_transports_of_strangers_are_not_kept_in_memory():
+    """A skippable parameter of 60,000 bytes in each transport filled the cache with 240 MB."""
+    before = parameters._kept_transport.cache_info().currsize
+    body = hexed("1388 0001 00010008 0a010105") + tlv.encode(0x8123, bytes(60_000))
+    transport, _ = parameters.decode_transport(tlv.encode(4, body), 0, 4 + len(body))
+    assert transport == Transport(SCTP, 0x1388, ("10.1.1.5",), True)
+    assert parameters._kept_transport.cache_info().currsize == before
 
 
 def test_the_use_field_is_control_channel_only_if_1():
