@@ -201,7 +201,13 @@ POLICIES: dict[int, PolicyKind] = {
             adaptive=True,
             distance=True,
         ),
-        PolicyKind(PRIORITY_LEAST_USED_DPF, "PriorityLeastUsedDPF", order=_next_distant_load, adaptive=True),
+        PolicyKind(
+            PRIORITY_LEAST_USED_DPF,
+            "PriorityLeastUsedDPF",
+            order=_next_distant_load,
+            adaptive=True,
+            distance=True,
+        ),
         PolicyKind(
             PRIORITY_LEAST_USED_DEGRADATION_DPF,
             "PriorityLeastUsedDegradationDPF",
@@ -210,6 +216,7 @@ POLICIES: dict[int, PolicyKind] = {
             update=_degrade,
             degrades=True,
             adaptive=True,
+            distance=True,
         ),
     )
 }

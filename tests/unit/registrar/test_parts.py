@@ -9,6 +9,7 @@ from rserpool.registrar.config import PROFILES, RegistrarConfig, with_profile
 from rserpool.registrar.distance import distance, with_distance
 from rserpool.registrar.limits import BUCKETS, RateLimit, bucket_of
 from rserpool.scopes import is_local, narrow_record, scope, usable
+from rserpool.wire.policies import LAYOUTS
 from rserpool.wire.types import SCTP, Policy, PoolElement, Transport
 
 
@@ -105,6 +106,13 @@ def test_buckets():
     assert bucket_of(b"A") == 0x41000000 % BUCKETS
     assert bucket_of(b"EchoPool") == (0x4563686F ^ 0x506F6F6C) % BUCKETS
     assert {bucket_of(b"%d" % i) for i in range(10_000)} <= set(range(BUCKETS))
+
+
+@pytest.mark.parametrize("kind", p.POLICIES.values(), ids=lambda kind: kind.name)
+def test_every_policy_that_carries_a_distance_gets_one(kind):
+    """The two with priority and DPF did not: their elements were all equally far."""
+    carries = "distance" in LAYOUTS[kind.type][1]
+    assert with_distance(Policy(kind.type), 0.2, 50, 70).distance == (170 if carries else 0)
 
 
 def test_distance():
