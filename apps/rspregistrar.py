@@ -30,7 +30,19 @@ from .library import status_reports
 from .logs import Output
 from .options import Group, Option, Program, Values, version
 from .runtime import in_cycles
-from .values import Address, address, address_or, choice, identifier, integer, milliseconds, real, seconds, text
+from .values import (
+    Address,
+    address,
+    address_or,
+    capped,
+    choice,
+    identifier,
+    integer,
+    milliseconds,
+    real,
+    seconds,
+    text,
+)
 
 DEFAULT_MONITOR = ("127.0.0.1", csp.PORT)
 REPORT_INTERVAL = 0.25  # seconds, if only the monitor is named
@@ -95,7 +107,7 @@ PROGRAM = Program(
                 Option("distancestep", "delays are rounded to it", integer(1, 1_000_000), "50", "MS"),
                 Option("maxincrement", "pool elements moved back by a selection, 0: as the policy has it",
                        integer(0, 2**32 - 1), "0", "N"),
-                Option("maxhresitems", "pool elements in an answer", integer(1, 128), "3", "N"),
+                Option("maxhresitems", "pool elements in an answer, at most 128", capped(1, 128), "3", "N"),
                 Option("maxhrrate", "handle resolutions per second, pool user and pool, -1: no limit",
                        real(-1, 1e9), "-1", "R"),
                 Option("maxeurate", "unreachability reports per second, pool user and pool, -1: no limit",
@@ -113,8 +125,8 @@ PROGRAM = Program(
                        "MS", old=("mentorhuntinterval", "mentorhunttimeout")),
                 Option("takeoverexpiryinterval", "time for a takeover", milliseconds(100, 60_000), "5000", "MS"),
                 Option("supporttakeoversuggestion", "send and honour takeover suggestions"),
-                Option("maxelementsperhtrequest", "pool elements in a part of the handle table", integer(1, 1024),
-                       "128", "N"),
+                Option("maxelementsperhtrequest", "pool elements in a part of the handle table, at most 1024",
+                       capped(1, 1024), "128", "N"),
             ),
         ),
         Group(

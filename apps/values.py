@@ -38,7 +38,7 @@ def pool_handle(value: str) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"at least {low:g}" if high >= 1e9 else f"in {low:g}..{high:g}"
+    return f"at least {low:.12g}" if high >= 1e9 else f"in {low:.12g}..{high:.12g}"
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -54,6 +54,12 @@ def integer(low: int, high: int) -> Callable[[str], int]:
         return number
 
     return convert
+
+
+def capped(low: int, high: int) -> Callable[[str], int]:
+    """Whole numbers of at least ``low``; ``high`` in place of larger ones."""
+    convert = integer(low, FULL)
+    return lambda value: min(convert(value), high)
 
 
 def real(low: float, high: float) -> Callable[[str], float]:

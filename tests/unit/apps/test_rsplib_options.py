@@ -107,6 +107,19 @@ def test_the_originals_options_work(program, word):
     assert len(found[0]["given"]) == 1
 
 
+@pytest.mark.parametrize(("option", "most"), [("maxhresitems", 128), ("maxelementsperhtrequest", 1024)])
+def test_where_the_original_caps_a_number_it_is_not_refused(option, most):
+    taken = {n: getattr(parse(BY_NAME["rspregistrar"], [f"-{option}={n}"]), option) for n in (1, most, 4000)}
+    assert taken == {1: 1, most: most, 4000: most}
+    with pytest.raises(UsageError, match="must be at least 1"):
+        parse(BY_NAME["rspregistrar"], [f"-{option}=0"])
+
+
+def test_limits_are_written_out():
+    with pytest.raises(UsageError, match=r"must be in 5\.\.1000000 \(seconds\)"):
+        parse(BY_NAME["rspregistrar"], ["-autoclosetimeout=4"])
+
+
 def test_no_program_is_left_out():
     assert set(RSPLIB) | PLAIN | OURS == set(PROGRAMS)
 
