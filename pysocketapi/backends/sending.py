@@ -103,6 +103,7 @@ def send_special(
     if authinfo is not None and authinfo.keynumber:
         raise fail(errno.EINVAL, "no such key")
     if flags & c.SCTP_ABORT:
+        channel.pump.stack.flush()  # what was sent before is sent
         association.abort(now, data)
         return
     lifetime = None

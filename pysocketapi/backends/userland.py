@@ -378,7 +378,9 @@ class UserChannel:
         """See contract."""
         with self.pump.lock:
             self.check()
-            sending.find(self, assoc_id).abort(self.pump.now(), reason)
+            association = sending.find(self, assoc_id)
+            self.pump.stack.flush()  # what was sent in this turn is sent, as it would be by a kernel
+            association.abort(self.pump.now(), reason)
             self.pump.driver.touched(0)
 
     def abort_all(self) -> None:

@@ -40,3 +40,24 @@ def test_answers_of_one_turn_share_packets_even_with_nodelay():
     packets, answers = asyncio.run(conversation())
     assert answers == [b"%d" % number for number in range(MANY)]
     assert packets <= MANY // 4
+
+
+async def farewell():
+    """Send in one turn of the loop, then abort; return what arrived."""
+    transport = Transport("userland", udp_port=0)
+    async with await open_endpoint("127.0.0.1", 0, transport=transport) as server:
+        server.setopt(c.SCTP_NODELAY, 1)
+        async with await open_endpoint("127.0.0.1", 0, transport=transport) as client:
+            port, udp_port = server.port, server.udp_port
+            association = await client.connect("127.0.0.1", port, remote_udp_port=udp_port, timeout=10)
+            await client.send(b"go", association)
+            peer = (await message(server)).assoc_id
+            for data in (b"cookie", b"answer"):
+                assert server.send_nowait(data, peer)
+            server.abort(peer, b"test")
+            return [(await asyncio.wait_for(message(client), 5)).data for _ in range(2)]
+
+
+def test_what_was_sent_before_an_abort_has_left():
+    """Messages that gathered until the end of the turn were thrown away by an abort in it."""
+    assert asyncio.run(farewell()) == [b"cookie", b"answer"]
