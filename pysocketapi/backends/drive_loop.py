@@ -116,6 +116,9 @@ class LoopDriver:
             self._scheduled = True
             self._loop.call_soon(self._later)
 
+    def nudge(self) -> None:
+        """See `pumps.Driver`: there is only one thread."""
+
     def kick(self) -> None:
         """See `pumps.Driver`."""
         with contextlib.suppress(RuntimeError):  # the loop is closed

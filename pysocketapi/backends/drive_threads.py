@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REST = 0.015  # seconds without a leader before the background thread takes over
 KEEP = 1.0  # seconds that a stack without sockets is kept
 BATCH = 32768  # bytes that bulk senders collect before they are put into packets
+LONGEST = 3600.0  # seconds of one sleep; poll could not take months
 _NEVER = float("inf")
 
 
@@ -96,7 +97,7 @@ class ThreadDriver:
         deadline = stack.deadline()
         if deadline is not None and deadline < until:
             until = deadline
-        wait = until - stack.now() if until != _NEVER else 3600.0
+        wait = min(until - stack.now(), LONGEST)
         self._until = until
         self._led = True
         self._steps += 1
@@ -262,6 +263,11 @@ class ThreadDriver:
     def unused(self) -> None:
         """See `pumps.Driver`. The stack is kept a while, so that short-lived sockets share one."""
         if self._background_leads:
+            self._kick()
+
+    def nudge(self) -> None:
+        """See `pumps.Driver`. The leader itself does not lead any more while it hands on events."""
+        if self._led:
             self._kick()
 
     def kick(self) -> None:

@@ -48,6 +48,9 @@ class Driver(Protocol):
     def opened(self) -> None:
         """The pump has an endpoint now."""
 
+    def nudge(self) -> None:
+        """A channel's state has changed: another thread that sleeps in the lead may be waiting for just that."""
+
     def kick(self) -> None:
         """Dispatch soon. Without the lock, from any thread, also from the garbage collector."""
 

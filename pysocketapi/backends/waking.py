@@ -94,6 +94,7 @@ def wake_reader(channel: UserChannel) -> None:
     wake, channel.read_wake = channel.read_wake, None
     if wake is not None:
         wake()
+    channel.pump.driver.nudge()
 
 
 def wake_writers(channel: UserChannel) -> None:
@@ -103,6 +104,7 @@ def wake_writers(channel: UserChannel) -> None:
         wake()
     if channel.signal is not None:
         signal_room(channel)
+    channel.pump.driver.nudge()
 
 
 def look_for_room(channel: UserChannel) -> None:

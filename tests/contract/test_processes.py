@@ -193,6 +193,44 @@ def test_close_ends_a_receive_of_another_thread(make4):
     assert numbers == [errno.EBADF] * 3
 
 
+def ended_by_another_thread(call, end):
+    """Return the error of a blocking call that another thread's call ends, when nothing is to be received."""
+    errors = []
+
+    def block():
+        try:
+            call()
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=block, daemon=True)
+    thread.start()
+    time.sleep(0.1)
+    end()
+    thread.join(5)
+    assert not thread.is_alive()
+    return errors[0].errno
+
+
+@pytest.mark.feature("close-wakes")
+def test_regression_accept_slept_on_when_another_thread_closed_the_listener(make4):
+    """The thread that led was not told of what other threads did."""
+    listener = make4.listener()
+    assert ended_by_another_thread(listener.accept, listener.close) == errno.EBADF
+
+
+@pytest.mark.feature("close-wakes")
+def test_regression_a_receive_slept_on_when_another_thread_closed_an_endpoint(make4):
+    sock = make4.listener(socket.SOCK_SEQPACKET)
+    assert ended_by_another_thread(lambda: sock.recv(10), sock.close) == errno.EBADF
+
+
+@pytest.mark.feature("close-wakes")
+def test_regression_a_receive_slept_on_when_another_thread_aborted(make4):
+    client, _ = make4.pair()
+    assert ended_by_another_thread(lambda: client.recv(10), client.abort) == errno.ECONNABORTED
+
+
 def test_regression_a_dropped_socket_is_ended_in_an_idle_process(make4):
     """Its association stayed up until something else happened in the process."""
     listener, client = make4.listener(), make4.one()
