@@ -26,6 +26,7 @@ from .flight import Flight, on_sack
 from .inbound import Inbound, on_data, packet_done
 from .outbound import ACKED, Item, Outbound
 from .path import ACTIVE, INACTIVE, Path, PathKey
+from .serial import MASK
 from .states import (
     CLOSED,
     COOKIE_WAIT,
@@ -135,16 +136,18 @@ class Association:
 
         ``ppid`` is in host order, ``lifetime`` in seconds until the first transmission at the latest, ``path`` an
         address of the peer to prefer. OSError: EPIPE after shutdown, EAGAIN if the buffer is full, EINVAL for an
-        empty message or a bad stream, EMSGSIZE if fragmentation is disabled and needed, EADDRNOTAVAIL.
+        empty message, a bad stream or ppid, EMSGSIZE if fragmentation is disabled and needed, EADDRNOTAVAIL.
         """
         if self.closing or (not self.sends_data and self.state not in SETTING_UP):
             code = errno.ENOTCONN if self.state is CLOSED else errno.EPIPE
             raise OSError(code, "the association is closed or being shut down")
         if type(data) is not bytes:
-            data = bytes(data)
+            data = bytes(memoryview(data))
         size = len(data)
-        if not size or stream >= self.outbound_streams or stream < 0:
+        if not size or stream & 0xFFFF != stream or stream >= self.outbound_streams:
             raise OSError(errno.EINVAL, "empty message" if not size else f"no stream {stream}")
+        if ppid and ppid & MASK != ppid:
+            raise OSError(errno.EINVAL, f"payload protocol identifier {ppid}")
         limit = self.config.send_buffer
         buffered = self.buffered
         if buffered >= limit:  # like kernels: any room takes a whole message

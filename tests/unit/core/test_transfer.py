@@ -86,6 +86,28 @@ def test_bad_arguments_of_send(data, stream):
     assert caught.value.errno == errno.EINVAL
 
 
+@pytest.mark.parametrize("ppid", [-1, 1 << 32, 1 << 40])
+def test_regression_a_ppid_out_of_range_stopped_all_sending(ppid):
+    """It was taken, and no packet of any association could be made any more."""
+    world = World()
+    a, _ = world.establish()
+    with pytest.raises(OSError) as caught:
+        a.send(b"x", 0, world.net.now, ppid=ppid)
+    assert caught.value.errno == errno.EINVAL
+    a.send(b"x", 0, world.net.now, ppid=MASK)
+    world.run(lambda: world.seen(world.b, events.Message), 5)
+    assert [m.ppid for m in world.of(world.b, events.Message)] == [MASK]
+
+
+@pytest.mark.parametrize(("data", "stream", "ppid"), [(5, 0, 0), ("text", 0, 0), (b"x", 0.0, 0), (b"x", 0, 1.0)])
+def test_arguments_of_send_of_a_wrong_type(data, stream, ppid):
+    world = World()
+    a, _ = world.establish()
+    with pytest.raises(TypeError):
+        a.send(data, stream, world.net.now, ppid=ppid)
+    assert not a.buffered
+
+
 def test_nagle_holds_small_messages_back_only_while_data_is_in_flight():
     for nodelay, packets in ((False, 2), (True, 5)):
         world = World(config=Config(nodelay=nodelay))
