@@ -67,7 +67,7 @@ class Client:
         self.files = files
         self.settings = settings
         self.server = ""  # its name
-        self.trials = 0  # results with an exit status other than 0
+        self.trials = 0  # results with an exit status other than 0, or none at all after the program's end
         self.failovers = 0
         self._say = say
         self._progress = progress
@@ -79,7 +79,10 @@ class Client:
         return self.files.output.with_name(self.files.output.name + ".part")
 
     async def run(self, session: Session) -> int:
-        """Process the package over a session; return the exit status of its program. OSError for our own files."""
+        """Process the package over a session; return the exit status of its program. OSError for our own files.
+
+        1 if the program was well but no server has results of it.
+        """
         try:
             while True:
                 try:
@@ -227,6 +230,16 @@ class Client:
                     self._progress(DOWNLOAD, done, 0)
                 else:
                     raise _Leave(f"{self._name(session)} sends {type(message).__name__} out of turn")
+        except _Leave as leave:
+            # The program has ended but left nothing, and would do so at any server.
+            if output is None or done or status is None:
+                raise
+            self.trials += status == 0  # another status was counted already
+            if self.trials < settings.max_trials:
+                raise
+            self._say(str(leave))
+            self._say("No results. Maximum number of trials reached -> check your input!")
+            return status or 1
         finally:
             if output is not None:
                 output.close()

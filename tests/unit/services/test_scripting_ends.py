@@ -427,6 +427,15 @@ def test_a_program_that_always_fails_ends_after_so_many_trials(files):
     assert said[-1] == "Download completed!"
 
 
+@pytest.mark.parametrize(("reported", "returned"), [(0, 1), (3, 3)])
+def test_regression_a_program_without_results_was_tried_for_ever(files, reported, returned):
+    bad = [Ready("a"), Upload, Status(0), Status(reported)]
+    status, said, client = processed(Servers(bad, bad, bad, GOOD), files, max_trials=3)
+    assert (status, client.trials, client.failovers) == (returned, 3, 2)
+    assert said[-1].startswith("No results. Maximum number of trials reached")
+    assert not files.output.exists()
+
+
 def test_keep_alives_are_sent_while_the_server_works_and_not_before(files):
     ready, accepted, *rest = [m for m in GOOD if not isinstance(m, type)]
     servers = Servers([ready, Upload, accepted, KeepAlive, KeepAliveAck(0), KeepAlive(), *rest])
