@@ -132,7 +132,7 @@ class UdpCarrier:
         self._names: dict[bytes, str] = {}  # PKTINFO, never of the size of a UDP_GRO -> own address
         self._routes: dict[PathKey, _Route | None] = {}
         self._routes_at = 0.0
-        self._backlog: list[Datagram] = []
+        self.backlog: list[Datagram] = []  # waits for room in the system's send buffer
         self._segments = linux.segmentation_offload()
         self.replace(sockets)
 
@@ -222,16 +222,11 @@ class UdpCarrier:
 
     # ---- sending
 
-    @property
-    def congested(self) -> bool:
-        """Whether datagrams wait for room in the system's send buffer."""
-        return bool(self._backlog)
-
     def send(self, datagrams: list[Datagram]) -> None:
         """Send datagrams, in order; runs of equal size for one path go out in one system call."""
-        if self._backlog:
-            datagrams = self._backlog + datagrams
-            self._backlog = []
+        if self.backlog:
+            datagrams = self.backlog + datagrams
+            self.backlog = []
         if len(datagrams) == 1:
             data, path = datagrams[0]
             if not self._send_one(data, path):
@@ -323,8 +318,8 @@ class UdpCarrier:
         return True
 
     def _keep(self, datagrams: list[Datagram]) -> None:
-        self._backlog = datagrams[:BACKLOG]
-        self.counters.sent_dropped += len(datagrams) - len(self._backlog)
+        self.backlog = datagrams[:BACKLOG]
+        self.counters.sent_dropped += len(datagrams) - len(self.backlog)
 
     def _note(self, code: int | None) -> None:
         code = code or 0

@@ -356,7 +356,11 @@ def encode_sack(a: Association, room: int) -> bytes:
     i.unacked = 0
     i.sack_now = False
     i.t_sack = inf
-    i.advertised = a_rwnd = window(a)
+    size = a.config.receive_buffer
+    a_rwnd = size - i.held
+    if i.chunks > CHUNKS_FREE or a_rwnd < size >> 2:
+        a_rwnd = window(a)
+    i.advertised = a_rwnd
     if not i.ranges.starts and not i.duplicates:
         return SACK_HEADER.pack(SACK, 0, SACK_HEADER_SIZE, i.cum & MASK, a_rwnd, 0, 0)
     space = (room - SACK_HEADER_SIZE) // 4

@@ -78,16 +78,18 @@ def sack_path(a: Association) -> Path:
 def _head(a: Association, path: Path) -> tuple[list[bytes], int]:
     """Take the chunks that come before DATA in the next packet to ``path``; and the room they leave."""
     parts: list[bytes] = []
-    room = path.payload
+    i, room = a.inbound, path.payload
     if a.control and (a.reply_path or a.current) is path:
         parts = a.control
         a.control = []
         a.reply_path = None
         room -= sum(map(len, parts))
-    if a.inbound.unacked and room >= 64 and a.takes_data and sack_path(a) is path:
-        sack = encode_sack(a, room)
-        parts.append(sack)
-        room -= len(sack)
+    if i.unacked and room >= 64 and a.takes_data:
+        source = i.source
+        if source is path if source is not None and source.confirmed else a.current is path:  # as in sack_path
+            sack = encode_sack(a, room)
+            parts.append(sack)
+            room -= len(sack)
     return parts, room
 
 

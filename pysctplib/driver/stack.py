@@ -138,13 +138,14 @@ class Stack:
                 datagrams = [datagram for datagram in datagrams if datagram[1][1]]
             if plain or self._raw.congested:
                 self._raw.send(plain)
-        if datagrams or self.carrier.congested:
+        if datagrams or self.carrier.backlog:
             self.carrier.send(datagrams)
 
     def deadline(self) -> float | None:
         """Return when ``expire`` is due at the latest, on the clock of ``now``."""
-        deadline = self.engine.deadline()
-        if self.carrier.congested or (self._raw is not None and self._raw.congested):
+        heap = self.engine.heap
+        deadline = heap[0][0] if heap else None  # engine.deadline() without the call
+        if self.carrier.backlog or (self._raw is not None and self._raw.congested):
             soon = monotonic() + FULL_WAIT
             deadline = soon if deadline is None else min(deadline, soon)
         if self._space is not None and self._space.retry_at is not None:

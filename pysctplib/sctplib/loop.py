@@ -62,7 +62,7 @@ def _timeout(lib: Library) -> float:
     if lib.always_ready or lib.pending:
         return 0.0
     times = [t for t in (lib.stack.deadline(), next_due(lib)) if t is not None]
-    limit = CONGESTED_WAIT if lib.stack.carrier.congested else MAX_WAIT
+    limit = CONGESTED_WAIT if lib.stack.carrier.backlog else MAX_WAIT
     return max(0.0, min([lib.now() + limit, *times]) - lib.now())
 
 

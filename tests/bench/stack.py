@@ -22,8 +22,29 @@ from .twins import Result, cpu, now, options, pair, profiled, rss, show
 LOOPBACK = "127.0.0.1"
 
 
-def serve(ready: Callable[[Any], None], echo: bool) -> Result:
-    """Take in, or send back, all messages until an association ends gracefully."""
+def echo(ready: Callable[[Any], None]) -> Result:
+    """Send all messages back until an association ends gracefully."""
+    stack = Stack(StackConfig(udp_port=0))
+    loop = Loop(stack)
+    endpoint = stack.open_endpoint(0, (LOOPBACK,), Config(nodelay=True))
+    endpoint.listen(True)
+    ready((endpoint.port, stack.udp_port))
+    running = True
+    while running:
+        for event in loop.turn():
+            if type(event) is events.Message:
+                clock = stack.now()
+                event.association.consumed(len(event.data), clock)
+                event.association.send(event.data, event.stream, clock)
+            elif isinstance(event, events.ShutdownComplete):
+                running = False
+    loop.turn(0.0)
+    loop.close()
+    return {}
+
+
+def serve(ready: Callable[[Any], None]) -> Result:
+    """Take in all messages until an association ends gracefully."""
     stack = Stack(StackConfig(udp_port=0))
     loop = Loop(stack)
     endpoint = stack.open_endpoint(0, (LOOPBACK,), Config(nodelay=True))
@@ -44,8 +65,6 @@ def serve(ready: Callable[[Any], None], echo: bool) -> Result:
                 messages += event.eor
                 clock = stack.now()
                 event.association.consumed(size, clock)
-                if echo:
-                    event.association.send(event.data, event.stream, clock)
                 end = now()
             elif isinstance(event, events.CommunicationUp):
                 associations += 1
@@ -166,8 +185,8 @@ def main() -> None:
         "setup": lambda where: setup(where, o.seconds),
         "memory": lambda where: memory(where, o.count),
     }[o.test]
-    echo = o.test == "pingpong"
-    show(pair(o.cores, lambda ready: serve(ready, echo), profiled(o.profile, client), o.seconds + 60))
+    server = echo if o.test == "pingpong" else serve
+    show(pair(o.cores, server, profiled(o.profile, client), o.seconds + 60))
 
 
 if __name__ == "__main__":

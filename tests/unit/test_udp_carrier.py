@@ -112,11 +112,11 @@ def test_what_does_not_fit_waits_in_order_and_within_bounds(carriers):
     one._routes_at = float("inf")
     numbered = [(n.to_bytes(4, "big"), ("127.0.0.1", 9, "")) for n in range(BACKLOG + 13)]
     one.send(numbered)
-    assert one.congested
+    assert one.backlog
     assert one.counters.sent_dropped == 10
     full.room = 10**6
     one.send([])
-    assert not one.congested
+    assert not one.backlog
     assert full.sent == [data for data, _ in numbered[: BACKLOG + 3]]
 
 
