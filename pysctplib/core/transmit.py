@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ..wire.chunks import DATA_HEADER_SIZE, IMMEDIATE
 from ..wire.packet import seal
 from .inbound import encode_sack
-from .outbound import MARKED, SENT
+from .outbound import MARKED, SENT, Item
 
 if TYPE_CHECKING:
     from .association import Association
@@ -33,7 +33,7 @@ WINDOW_ITEMS = 32767  # chunks in flight at most: SSNs stay unambiguous (section
 def emit(a: Association, path: Path, parts: list[bytes]) -> None:
     """Send encoded chunks as one packet to a path."""
     engine = a.engine
-    data = seal(a.header, parts[0] if len(parts) == 1 else b"".join(parts))
+    data = seal(a.header, b"".join(parts))
     engine.outbox.append((data, path.key))
     counters = engine.counters
     counters.out_packets += 1
@@ -148,6 +148,8 @@ def _send_new(a: Association, now: float) -> None:
     """Send queued messages, in as few packets as may be, while the rules allow it."""
     o, f, config = a.outbound, a.flight, a.config
     queue, outstanding_items = o.queue, f.items
+    if not outstanding_items and len(queue) == 1 and a.sends_data and _send_lone(a, queue[0], now):
+        return
     fragment_limit, burst, nodelay = a.fragment_size, config.max_burst, config.nodelay
     single = not a.sends_data
     path: Path | None = None
@@ -237,6 +239,52 @@ def _send_new(a: Association, now: float) -> None:
         if single:
             break
     a.engine.counters.out_data_chunks += f.next_tsn - chunks_before
+
+
+def _send_lone(a: Association, item: Item, now: float) -> bool:
+    """Send the only message there is while nothing is in flight, if it is whole and has no wishes; else False.
+
+    All the messages of a dialogue are such. The same as in ``_send_new``, without the rules that have nothing to
+    decide then: congestion window, Max.Burst, the Nagle-like rule.
+    """
+    f = a.flight
+    need = item.size + DATA_HEADER_SIZE
+    if (
+        need > f.peer_rwnd
+        or item.size > a.fragment_size
+        or item.offset
+        or item.path is not None
+        or item.expires <= now
+    ):
+        return False
+    path = a.current
+    if now - path.last_data >= path.rto:
+        path.decay(now)
+    parts, room = _head(a, path)
+    if need > room:
+        emit(a, path, parts)
+        parts = []
+    tsn = f.next_tsn
+    a.outbound.take_whole(tsn, IMMEDIATE if path.one_packet else 0)
+    f.next_tsn = tsn + 1
+    length = item.length
+    rwnd = f.peer_rwnd - length
+    f.peer_rwnd = rwnd if rwnd > 0 else 0
+    item.path = path
+    f.items.append(item)
+    path.flight = f.outstanding = length
+    if not path.timing:
+        path.timing = True
+        item.timed = now
+    parts.append(item.chunk)
+    emit(a, path, parts)
+    if path.t3 == inf:
+        path.t3 = when = now + path.rto
+        if when < a.scheduled:
+            a.arm(when)
+    path.last_used = path.last_data = now
+    a.engine.counters.out_data_chunks += 1
+    return True
 
 
 def _hold_back(a: Association, path: Path) -> bool:
