@@ -40,6 +40,8 @@ class World:
     def new(self, style):
         sock = SctpSocket(socket.AF_INET, style, transport=Transport("userland", udp_port=self.udp))
         sock.settimeout(30)
+        # Used cookies are remembered for their life: with 60 s of it for longer than WARM cycles last.
+        sock.setsockopt(c.IPPROTO_SCTP, c.SCTP_ASSOCINFO, s.AssocParams(cookie_life=1000))
         # At once, else each graceful end would wait for a delayed SACK.
         sock.setsockopt(c.IPPROTO_SCTP, c.SCTP_DELAYED_SACK, s.SackInfo(freq=1))
         sock.setsockopt(c.IPPROTO_SCTP, c.SCTP_REMOTE_UDP_ENCAPS_PORT, s.UdpEncaps(port=self.udp))
