@@ -147,6 +147,8 @@ def test_components_of_a_scenario_are_killed_and_started_by_buttons(browser, tmp
         browser.wait("[...rows.values()].filter(r => r.children[1].textContent === 'in use').length === 1", 60)
         browser.wait("[...names.values()].length === 4")
         used = browser.value("[...rows].find(([, r]) => r.children[1].textContent === 'in use')[0]")
+        # The page sees a failover by the user's reports: one must have told of the server before it is killed.
+        browser.wait("[...nodes.values()].some(n => n.kind === 'user' && (n.partners || []).length === 1)")
         state = f"rows.get('{used}').children[1].textContent"
         button = lambda action: f"rows.get('{used}').querySelector('.{action}')"  # noqa: E731
         assert browser.value(f"{button('start')}.disabled && !{button('kill')}.disabled")
