@@ -17,7 +17,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..wire import causes
-from ..wire.chunks import BEGIN, END, GAP_BLOCK, IMMEDIATE, SACK, SACK_HEADER, SACK_HEADER_SIZE, UNORDERED
+from ..wire.chunks import BEGIN, END, GAP_BLOCK, IMMEDIATE, SACK, SACK_HEADER, SACK_HEADER_SIZE, UNORDERED, WHOLE
 from .events import Message, PartialDeliveryAborted
 from .ranges import RangeSet
 from .serial import HALF, MASK
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .path import Path
 
 YOUNG = 256  # packets acknowledged by the letter after start, loss or pause
-WHOLE = BEGIN | END  # the flags of a message in one chunk
 PAUSE = 1.0  # seconds without data that count as a pause
 MAX_RANGES = 2048  # more islands of TSNs are refused: they cost memory, and no SACK could name them
 MAX_DUPLICATES = 64

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..wire.chunks import BEGIN, DATA, DATA_HEADER, DATA_HEADER_SIZE, END, IMMEDIATE, UNORDERED
+from ..wire.chunks import BEGIN, DATA, DATA_HEADER, DATA_HEADER_SIZE, END, IMMEDIATE, UNORDERED, WHOLE
 from ..wire.packet import PADDING
 from .serial import MASK
 
 if TYPE_CHECKING:
     from .path import Path
 
-WHOLE = BEGIN | END  # the flags of a message in one chunk
 QUEUED, SENT, MARKED, ACKED = range(4)  # states of an item
 
 
@@ -132,10 +131,8 @@ class Outbound:
 
 def _encode(item: Item, data: bytes, flags: int, tsn: int, ssn: int) -> None:
     length = DATA_HEADER_SIZE + item.size
-    chunk = DATA_HEADER.pack(DATA, flags, length, tsn & MASK, item.stream, ssn, item.ppid) + data
-    if length & 3:
-        chunk += PADDING[length & 3]
-    item.chunk = chunk
+    header = DATA_HEADER.pack(DATA, flags, length, tsn & MASK, item.stream, ssn, item.ppid)
+    item.chunk = chunk = b"".join((header, data, PADDING[length & 3])) if length & 3 else header + data
     item.length = len(chunk)
     item.tsn = tsn
     item.ssn = ssn

@@ -37,6 +37,7 @@ NAMES = {
 
 # Flags of DATA (section 3.3.1; I: RFC 7053), and of ABORT and SHUTDOWN COMPLETE.
 END, BEGIN, UNORDERED, IMMEDIATE = 1, 2, 4, 8
+WHOLE = BEGIN | END  # a message in one chunk
 T_BIT = 1
 
 # What to do with an unknown type (section 3.2): stop at it or skip it, report it or not.
