@@ -161,15 +161,15 @@ class UdpCarrier:
 
     # ---- receiving
 
-    def readable(self, fd: int, receive: Receive, now: float) -> None:
-        """Read what is there, a bounded number of datagrams, and hand each to ``receive``.
+    def readable(self, fd: int, receive: Receive, now: float) -> bool:
+        """Read what is there, a bounded number of datagrams, into ``receive``; False for a foreign ``fd``.
 
         After a wake-up that found one datagram, the next ones ask the kernel only once: a dialogue needs no second
         system call to learn that there is nothing more. A bulk transfer is read until it is drained.
         """
         sock = self.sockets.get(fd)
         if sock is None:
-            return
+            return False
         recvmsg, buffers, view, names = sock.recvmsg_into, [self._buffer], self._view, self._names
         budget = self._budget[fd]
         for count in range(budget):
@@ -181,7 +181,7 @@ class UdpCarrier:
                     self._patience = PATIENCE
                 else:
                     self._budget[fd] = count
-                return
+                return True
             except OSError as error:  # an ICMP error of an earlier send
                 self._note(error.errno)
                 continue
@@ -200,17 +200,18 @@ class UdpCarrier:
             key = (source[0], source[1], local)
             if segment >= size:
                 self.counters.received += 1
-                receive(bytes(view[:size]), key, now)
+                receive(view[:size].tobytes(), key, now)
             else:
                 for start in range(0, size, segment):
                     self.counters.received += 1
-                    receive(bytes(view[start : min(start + segment, size)]), key, now)
+                    receive(view[start : min(start + segment, size)].tobytes(), key, now)
                 if budget == 1:
                     budget = 2
         if budget == 1 and self._patience:
             self._patience -= 1
         else:
             self._budget[fd] = min(budget * 2, READS)
+        return True
 
     def _name(self, info: bytes) -> str:
         """Return the own address of a PKTINFO, and remember it."""

@@ -19,10 +19,11 @@ from ..wire import causes, chunks, packet, params
 from ..wire.packet import HEADER, HEADER_SIZE, checksum_ok
 from . import setup, teardown, timers
 from .addresses import canonical
-from .association import Association, receive
+from .association import Association
 from .config import Config
 from .cookie import Jar
 from .counters import Counters
+from .dispatch import receive
 from .endpoint import Endpoint
 from .events import Event
 from .path import PathKey
@@ -99,11 +100,11 @@ class Engine:
         if size < HEADER_SIZE + 4:
             counters.drop("short packet")
             return
-        if not checksum_ok(data):
+        a = self.by_header.get(data[:8])
+        if not checksum_ok(data, None if a is None else a.checksum_in):
             counters.checksum_errors += 1
             counters.drop("bad checksum")
             return
-        a = self.by_header.get(data[:8])
         if a is None or data[12] in _SETUP_CHUNKS:
             peer_port, local_port, tag = HEADER.unpack_from(data)
             self._receive_special(data, path, local_port, peer_port, tag, now)
@@ -114,7 +115,7 @@ class Engine:
             return
         if known.key != path:
             known.learn(path)
-        receive(a, data, known, path, HEADER_SIZE, now)
+        receive(a, data, known, HEADER_SIZE, now)
 
     def output(self, now: float) -> list[Datagram]:
         """Return what is to be sent."""
@@ -256,7 +257,7 @@ class Engine:
                 known = a.paths[path[0]]
                 if known.key != path:
                     known.learn(path)
-                receive(a, data, known, path, HEADER_SIZE + ((4 + len(value) + 3) & ~3), now)
+                receive(a, data, known, HEADER_SIZE + ((4 + len(value) + 3) & ~3), now)
             return
         a = self.by_tag.get(tag)
         if a is not None and a.peer_port == peer_port and a.endpoint.port == local_port:
@@ -267,7 +268,7 @@ class Engine:
             elif kind == chunks.INIT_ACK:
                 setup.on_init_ack(a, flags, value, a.paths.get(path[0]), path, now)
             elif path[0] in a.paths:
-                receive(a, data, a.paths[path[0]], path, HEADER_SIZE, now)
+                receive(a, data, a.paths[path[0]], HEADER_SIZE, now)
             else:
                 drop("right tag from a foreign address")
             return

@@ -33,7 +33,7 @@ WINDOW_ITEMS = 32767  # chunks in flight at most: SSNs stay unambiguous (section
 def emit(a: Association, path: Path, parts: list[bytes]) -> None:
     """Send encoded chunks as one packet to a path."""
     engine = a.engine
-    data = seal(a.header, b"".join(parts))
+    data = seal(a.header, b"".join(parts), a.checksum_out)
     engine.outbox.append((data, path.key))
     counters = engine.counters
     counters.out_packets += 1
@@ -45,7 +45,8 @@ def flush(a: Association, now: float) -> None:
     if a.sends_data:
         if a.flight.marked:
             _send_marked(a, now)
-        if a.outbound.queue:
+        queue = a.outbound.queue
+        if queue and (len(queue) > 1 or a.flight.items or not _send_lone(a, queue[0], now)):
             _send_new(a, now)
         for path in a.paths.values():
             path.burst_credit = 0
@@ -148,8 +149,6 @@ def _send_new(a: Association, now: float) -> None:
     """Send queued messages, in as few packets as may be, while the rules allow it."""
     o, f, config = a.outbound, a.flight, a.config
     queue, outstanding_items = o.queue, f.items
-    if not outstanding_items and len(queue) == 1 and a.sends_data and _send_lone(a, queue[0], now):
-        return
     fragment_limit, burst, nodelay = a.fragment_size, config.max_burst, config.nodelay
     single = not a.sends_data
     path: Path | None = None

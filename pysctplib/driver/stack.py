@@ -113,9 +113,9 @@ class Stack:
 
     def readable(self, fd: int) -> None:
         """Read a bounded batch from a descriptor into the engine."""
-        if fd in self.carrier.sockets:
-            self.carrier.readable(fd, self._receive, monotonic())
-        elif self._raw is not None and fd in self._raw.sockets:
+        if self.carrier.readable(fd, self._receive, monotonic()):
+            return
+        if self._raw is not None and fd in self._raw.sockets:
             self._raw.readable(fd, self._deliver, monotonic())
         elif self._space is not None:
             space = self._space

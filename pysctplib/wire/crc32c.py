@@ -1,10 +1,11 @@
 """CRC32c, the checksum of SCTP packets (RFC 9260 section 6.8 and appendix A).
 
-``crc32c(data)`` is one function with three makers: the package google-crc32c, the package crc32c, or pure Python,
-whichever is there first. The pure one takes the packet as one polynomial over GF(2), kept in one big integer, and
-folds the leading part h(x) of h(x) * x^d + t(x) into t(x) by multiplying it with x^d mod P(x). For the d in
-``FOLDS`` that remainder has few terms, so each fold, which about halves the packet, is a few shifts and XORs.
-Where the checksum stands in a packet is not known here.
+``crc32c(data)`` and ``extend(begun, data)``, which goes on from the CRC32c of what came before, have three
+makers: the package google-crc32c, the package crc32c, or pure Python, whichever is there first. The pure one takes
+the packet as one polynomial over GF(2), kept in one big integer, and folds the leading part h(x) of
+h(x) * x^d + t(x) into t(x) by multiplying it with x^d mod P(x). For the d in ``FOLDS`` that remainder has few
+terms, so each fold, which about halves the packet, is a few shifts and XORs. Where the checksum stands in a packet
+is not known here.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ def _make_table() -> tuple[int, ...]:
 _TABLE = _make_table()
 
 
-def by_table(data: bytes) -> int:
-    """Return the CRC32c of ``data``, byte by byte: the plain definition."""
-    return _run(data, _ONES) ^ _ONES
+def by_table(data: bytes, begun: int = 0) -> int:
+    """Return the CRC32c of ``data``, byte by byte: the plain definition. ``begun``: of what came before."""
+    return _run(data, begun ^ _ONES) ^ _ONES
 
 
 def _run(data: bytes, register: int) -> int:
@@ -89,13 +90,13 @@ def _plan(bits: int) -> tuple[tuple[tuple[int, int, tuple[int, ...]], ...], int]
     return tuple(folds), bits
 
 
-def by_folding(data: bytes) -> int:
+def by_folding(data: bytes, begun: int = 0) -> int:
     """Return the CRC32c of ``data`` by folding big integers: the fast way without compiled code."""
     length = len(data)
     if length < 16:
-        return by_table(data)
+        return by_table(data, begun)
     folds, bits = _plan(8 * length)
-    number = int.from_bytes(data, "little") ^ _ONES
+    number = int.from_bytes(data, "little") ^ begun ^ _ONES
     for head, mask, shifts in folds:
         leading = number & mask
         number >>= head
@@ -106,24 +107,23 @@ def by_folding(data: bytes) -> int:
     return _run(number.to_bytes((bits + 7) >> 3, "little"), 0) ^ _ONES
 
 
-def _choose() -> Callable[[bytes], int]:
+def _choose() -> tuple[Callable[[bytes], int], Callable[[int, bytes], int]]:
     try:
         import google_crc32c
 
         if google_crc32c.implementation == "c":  # its own pure fallback goes byte by byte
-            compiled: Callable[[bytes], int] = google_crc32c.value
-            return compiled
+            return google_crc32c.value, google_crc32c.extend
     except ImportError:
         pass
     try:
         import crc32c as package
-
-        other: Callable[[bytes], int] = package.crc32c
-        return other
     except ImportError:
-        pass
-    return by_folding
+        return by_folding, lambda begun, data: by_folding(data, begun)
+    return package.crc32c, lambda begun, data: package.crc32c(data, begun)
 
 
-crc32c: Callable[[bytes], int] = _choose()
+crc32c: Callable[[bytes], int]
 """Return the CRC32c of ``data`` (bytes), 0..2^32-1."""
+extend: Callable[[int, bytes], int]
+"""Return the CRC32c of what has the CRC32c of the first argument, and then ``data``."""
+crc32c, extend = _choose()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 
 from ..errors import DecodeError
-from .crc32c import crc32c
+from .crc32c import crc32c, extend
 
 HEADER = Struct(">HHL")  # source port, destination port, verification tag; the checksum follows
 HEADER_SIZE = 12
@@ -25,14 +25,29 @@ def pack(source_port: int, destination_port: int, tag: int, chunks: Iterable[byt
     return seal(HEADER.pack(source_port, destination_port, tag), b"".join(chunks))
 
 
-def seal(header: bytes, body: bytes) -> bytes:
-    """Return the packet of a packed ``HEADER`` and joined chunks; the checksum is made here."""
-    return b"".join((header, CHECKSUM.pack(crc32c(b"".join((header, _ZERO, body)))), body))
+def checksum_of(header: bytes) -> int:
+    """Return the CRC32c of a packed ``HEADER`` and the zeros that stand for the checksum while it is computed.
+
+    The packets of an association have one header in each direction, so that this part is computed once.
+    """
+    return crc32c(header + _ZERO)
 
 
-def checksum_ok(data: bytes) -> bool:
-    """Tell whether the checksum of a packet (at least 12 bytes) is right (RFC 9260 section 6.8)."""
-    return CHECKSUM.pack(crc32c(b"".join((data[:8], _ZERO, data[12:])))) == data[8:12]
+def seal(header: bytes, body: bytes, begun: int | None = None) -> bytes:
+    """Return the packet of a packed ``HEADER`` and joined chunks. ``begun``: ``checksum_of(header)``, if known."""
+    if begun is None:
+        begun = checksum_of(header)
+    return b"".join((header, CHECKSUM.pack(extend(begun, body)), body))
+
+
+def checksum_ok(data: bytes, begun: int | None = None) -> bool:
+    """Tell whether the checksum of a packet (at least 12 bytes) is right (RFC 9260 section 6.8).
+
+    ``begun``: the ``checksum_of`` its first 8 bytes, if that is known.
+    """
+    if begun is None:
+        begun = checksum_of(data[:8])
+    return bool(CHECKSUM.unpack_from(data, 8)[0] == extend(begun, data[12:]))
 
 
 def chunk(kind: int, flags: int, value: bytes) -> bytes:

@@ -33,6 +33,13 @@ def test_the_ways_agree_for_all_short_lengths_and_some_long_ones():
         assert by_folding(data) == crc32c(data) == by_table(data), length
 
 
+@pytest.mark.parametrize("extend", [module.extend, lambda begun, data: by_folding(data, begun)])
+def test_a_checksum_goes_on_from_that_of_what_came_before(extend):
+    data = random.Random(2).randbytes(1500)
+    for cut in (0, 1, 8, 12, 15, 16, 17, 700, 1484, 1499, 1500):
+        assert extend(crc32c(data[:cut]), data[cut:]) == crc32c(data), cut
+
+
 def test_leading_and_trailing_zeros_count():
     for length in (16, 64, 1400):
         results = {by_folding(bytes(n) + b"\1" * length + bytes(m)) for n in range(3) for m in range(3)}
@@ -52,4 +59,6 @@ def test_folds_are_ascending_and_leave_no_gap():
 def test_pure_python_is_taken_where_no_package_is(monkeypatch):
     monkeypatch.setitem(sys.modules, "google_crc32c", None)
     monkeypatch.setitem(sys.modules, "crc32c", None)
-    assert module._choose() is by_folding
+    crc32c, extend = module._choose()
+    assert crc32c is by_folding
+    assert extend(by_table(b"1234"), b"56789") == 0xE3069283
