@@ -171,6 +171,53 @@ def test_cited_rfcs_exist():
     assert unknown == []
 
 
+PLACE = re.compile(r"`([a-z_]+(?:/[a-z_0-9]+)+)(?:\.py)?(?:\.([A-Za-z_][\w.]*))?`")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+PACKAGES = ("", "pysctplib", "pysocketapi", "rserpool", "apps")
+
+
+def documents() -> Iterator[tuple[Path, str]]:
+    return ((path, text) for path, text in texts() if path.suffix == ".md")
+
+
+def place_exists(module: str, name: str | None) -> bool:
+    """Tell whether one of the packages has this module, and the name stands in it."""
+    for package in PACKAGES:
+        path = ROOT / package / module
+        if path.is_dir() or name == "md":
+            return name is None or path.is_dir() or path.with_suffix(".md").is_file()
+        if path.with_suffix(".py").is_file():
+            word = (name or "").rpartition(".")[2]
+            return re.search(rf"\b{word}\b", path.with_suffix(".py").read_text()) is not None
+    return False
+
+
+def test_the_code_that_documents_name_exists():
+    unknown = [
+        f"{path}: {found.group()}"
+        for path, text in documents()
+        for found in PLACE.finditer(text)
+        if not place_exists(*found.groups())
+    ]
+    assert unknown == []
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that a Markdown viewer gives to the headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_of_documents_lead_somewhere():
+    dead = []
+    for path, text in documents():
+        for target, anchor in LINK.findall(text):
+            file = (ROOT / path).parent / target if target else ROOT / path
+            if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
+                dead.append(f"{path}: {target}#{anchor}")
+    assert dead == []
+
+
 def test_the_checks_see_what_they_look_for(tmp_path):
     """The checks can fail: relative, plain and nested imports are seen, those for types only are not."""
     path = tmp_path / "apps" / "example.py"
@@ -188,3 +235,11 @@ def test_the_checks_see_what_they_look_for(tmp_path):
     assert MACHINE_PATHS.search("see /wo" + "rk/main")
     assert not MACHINE_PATHS.search("framework/x, http://a/work/b")
     assert UNFINISHED.search("# TO" + "DO: x")
+    assert PLACE.findall("`core/path.Path.measured`, `wire/packet`") == [
+        ("core/path", "Path.measured"),
+        ("wire/packet", ""),
+    ]
+    assert place_exists("core/path", "Path.measured") and not place_exists("core/path", "Path.measure")
+    assert not place_exists("core/parth", None)
+    assert LINK.findall("[a](b.md#c-d) [e](https://f) [g](h)") == [("b.md", "c-d"), ("h", "")]
+    assert anchors("# A `b`: c-d\n") == {"a-b-c-d"}
