@@ -8,12 +8,15 @@ from __future__ import annotations
 import colorsys
 import zlib
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
 from struct import pack
 
 from rserpool.services import fractal
+
+from .runtime import at_cut
 
 COLOURS = 72
 EMPTY = COLOURS  # the colour of points that have not come yet
@@ -117,5 +120,12 @@ class Picture:
     def save(self, path: Path) -> None:
         """Write the image as PNG, all of it or nothing. OSError."""
         draft = path.with_name(path.name + ".part")
-        draft.write_bytes(self.png())
-        draft.replace(path)
+        data = self.png()
+        with at_cut(lambda: draft.unlink(missing_ok=True)):
+            try:
+                draft.write_bytes(data)
+                draft.replace(path)
+            except OSError:
+                with suppress(OSError):
+                    draft.unlink(missing_ok=True)
+                raise

@@ -1,6 +1,8 @@
 """fractalpooluser's window (Qt by PySide6, extra ``gui``): the image as it grows, a menu, a status bar.
 
-Qt has no event loop here: the program's own loop calls `update`, which lets Qt handle what has come meanwhile.
+Qt has no event loop here: the program's own loop calls `update`, which lets Qt handle what has come meanwhile. So
+dialogs are opened, never executed: in a loop of Qt's the images, the sessions and the signals would wait for the
+user. Some of Qt's own questions (is that file to be replaced?) are executed nevertheless; signals end these.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from PySide6.QtCore import QLocale, QPoint, QRect, Qt
+from PySide6.QtCore import QLocale, QPoint, QRect, QSocketNotifier, Qt
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -20,12 +22,21 @@ from PySide6.QtGui import (
     QResizeEvent,
     qRgb,
 )
-from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QMenu, QMessageBox, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QFileDialog,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QWidget,
+)
 
 from .fractal_job import Job
 from .fractal_picture import PALETTE
 from .fractal_view import Wishes
 from .fractal_words import word
+from .runtime import signal_descriptor
 
 SESSIONS = (1, 2, 3, 4, 6, 8, 9, 16, 25, 36, 49, 64, 81, 100, 144, 225, 256, 400)
 _TABLE = [qRgb(*colour) for colour in PALETTE]
@@ -133,23 +144,40 @@ class _Window(QMainWindow):
 
     def _save(self) -> None:
         job = self.canvas.job
-        name, _ = QFileDialog.getSaveFileName(
-            self, self.word("S&ave Image ...").replace("&", ""), "", "PNG (*.png)"
-        )
-        if name and job is not None:
-            try:
-                job.picture.save(Path(name))
-            except OSError as error:
-                QMessageBox.warning(self, self.windowTitle(), self.word(
-                    "The image could not be saved: {why}", why=error.strerror or str(error)))  # fmt: skip
+        if job is None:
+            return
+        dialog = QFileDialog(self, self.word("S&ave Image ...").replace("&", ""), "", "PNG (*.png)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.fileSelected.connect(lambda name: self._write(job, Path(name)))
+        _open(dialog)
+
+    def _write(self, job: Job, path: Path) -> None:
+        try:
+            job.picture.save(path)
+        except OSError as error:
+            text = self.word("The image could not be saved: {why}", why=error.strerror or str(error))
+            _open(QMessageBox(QMessageBox.Icon.Warning, self.windowTitle(), text, parent=self))
 
     def _about(self) -> None:
         text = self.word("A pool user of Reliable Server Pooling: images by servers that may fail.")
-        QMessageBox.about(self, self.word("About"), text)
+        _open(QMessageBox(QMessageBox.Icon.NoIcon, self.word("About"), text, parent=self))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.wishes.quit = True
         event.accept()
+
+
+def _open(dialog: QDialog) -> None:
+    """Show a dialog, without waiting for what its user does."""
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()
+
+
+def _end_dialogs() -> None:
+    """Leave all dialogs, so that the event loops of those that Qt executes return."""
+    for widget in QApplication.topLevelWidgets():
+        if isinstance(widget, QDialog) and widget.isVisible():
+            widget.done(0)
 
 
 class WindowView:
@@ -162,10 +190,21 @@ class WindowView:
         application = QApplication.instance()
         self._application = application if isinstance(application, QApplication) else QApplication([caption])
         self._window = _Window(caption, wishes, wishes.size, QLocale.system().name())
+        self._notifier: QSocketNotifier | None = None
 
     def start(self) -> None:
         """Open the window."""
+        descriptor = signal_descriptor()
+        if descriptor is not None:
+            self._notifier = QSocketNotifier(descriptor, QSocketNotifier.Type.Read)
+            self._notifier.activated.connect(self._signalled)
         self._window.show()
+
+    def _signalled(self) -> None:
+        """A signal has come while Qt was waiting; that Python code runs here lets its handler run."""
+        if self._notifier is not None:
+            self._notifier.setEnabled(False)  # nobody reads the byte as long as Qt's loop goes on
+        _end_dialogs()
 
     def update(self, job: Job | None, words: str) -> None:
         """Show a job; let Qt do what it has to do."""
@@ -195,6 +234,9 @@ class WindowView:
 
     def stop(self) -> None:
         """Close the window."""
+        if self._notifier is not None:
+            self._notifier.setEnabled(False)
+        _end_dialogs()
         self._window.close()
         self._application.processEvents()
 

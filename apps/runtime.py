@@ -2,7 +2,9 @@
 
 SIGINT and SIGTERM cancel the program's main task, whose clean-up (deregistration, closing) may take `GRACE`
 seconds; then a thread ends the process, whatever hangs: the event loop, a write to a terminal that was stopped, a
-thread that computes. Further signals change nothing. What signals do before that is in `start`.
+thread that computes. Associations have `GRACEFUL` seconds to end, then they are aborted: a peer that is silent or
+takes no data would keep us until the end, and not be told of it. Further signals change nothing. What signals do
+before that is in `start`.
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from pysocketapi.ending import abort_associations, end_associations
+
 from .terminals import keep_output
 
 GRACE = 1.6  # seconds from the signal to the end at the latest
+GRACEFUL = 1.2  # seconds from the signal until what is left of the associations is aborted
 _SIGNALS = ("SIGINT", "SIGTERM")
 _SHOW_CURSOR = "\x1b[0m\x1b[?25h"
 _LEAVE_SCREEN = "\x1b[?1049l"
 
 _at_cut: list[Callable[[], None]] = []
+_woken: list[socket.socket] = []  # becomes readable at a signal
 _kept: list[Callable[[], None]] = []  # undoes `keep_output`
 
 
@@ -55,6 +61,14 @@ def _say(text: str) -> None:
         print(text, flush=True)
     except (OSError, ValueError):
         pass  # nobody listens any more
+
+
+def signal_descriptor() -> int | None:
+    """What becomes readable at a signal while `run` lasts, else None. It is not to be read.
+
+    For event loops of others that run within a callback of ours: to return to Python, where handlers are called.
+    """
+    return _woken[0].fileno() if _woken else None
 
 
 @contextmanager
@@ -116,10 +130,12 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, quiet: bool = False) ->
 
     ``quiet``: say nothing about signals.
     """
-    signalled: list[int] = []
+    signalled: list[float] = []
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             status = runner.run(_guarded(main, quiet, signalled))
+        if signalled:
+            end_associations(max(0.0, signalled[0] + GRACEFUL - time.monotonic()))
         if not quiet:
             _say("\nTerminated!")
         return status
@@ -131,7 +147,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, quiet: bool = False) ->
         _release()
 
 
-async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool, signalled: list[int]) -> int:
+async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool, signalled: list[float]) -> int:
     loop = asyncio.get_running_loop()
     task = loop.create_task(main())
     with _signals(loop, task, quiet, signalled):
@@ -145,27 +161,29 @@ async def _guarded(main: Callable[[], Coroutine[Any, Any, int]], quiet: bool, si
 
 @contextmanager
 def _signals(
-    loop: asyncio.AbstractEventLoop, task: asyncio.Task[int], quiet: bool, signalled: list[int]
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[int], quiet: bool, signalled: list[float]
 ) -> Iterator[None]:
     """While the block lasts, the first signal cancels the task and bounds the time to the process's end.
 
-    That signal is put into ``signalled``. The handlers are Python's; the loop's would wait for its next turn.
+    The time of that signal is put into ``signalled``. The handlers are Python's; the loop's would wait for its
+    next turn.
     """
 
-    def cancel() -> None:
+    def cancel(number: int) -> None:
         task.cancel()
+        loop.call_at(loop.time() + GRACEFUL, abort_associations, loop)
         if not quiet:
-            say_break(signalled[0])
+            say_break(number)
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if signalled:
             return
-        signalled.append(number)
+        signalled.append(time.monotonic())
         if undo := keep_output():
             _kept.append(undo)
         # Not a threading.Thread: its start takes locks that the main thread may hold just now.
         _thread.start_new_thread(_watch, ())
-        loop.call_soon_threadsafe(cancel)
+        loop.call_soon_threadsafe(cancel, number)
 
     def wake() -> None:
         # Python code, not the bare method: only between its instructions handlers are called.
@@ -180,9 +198,11 @@ def _signals(
         loop.add_reader(reader, wake)
         wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         before = {number: signal.signal(number, on_signal) for number in numbers}
+        _woken.append(reader)
         try:
             yield
         finally:
+            _woken.remove(reader)
             for number in numbers:
                 if not signalled:  # else the handler stays, and does nothing: the rest of our life is bounded
                     signal.signal(number, before[number])

@@ -147,6 +147,10 @@ async def process(values: Values, out: Output, bars: Bars) -> int:
                 complainer = asyncio.create_task(complain())
                 try:
                     status = await client.run(session)
+                except asyncio.CancelledError:
+                    # Half a package is of no use to the server, which may take long to take it.
+                    session.abort(b"interrupted")
+                    raise
                 finally:
                     complainer.cancel()
                     await asyncio.gather(complainer, return_exceptions=True)

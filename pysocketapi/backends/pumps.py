@@ -206,8 +206,7 @@ EXIT_TIME = 2.0  # the same at the end of the process
 
 def pump_for(transport: Transport, loop: asyncio.AbstractEventLoop | None) -> Pump:
     """Return the pump of a transport for an event loop, or (None) for threads. Raises OSError."""
-    for closed in [known for known in _loops if known.is_closed()]:
-        _end_loop(closed, LAST_WORDS)
+    end_associations(LAST_WORDS)
     pumps = _threads if loop is None else _loops.setdefault(loop, {})
     pump = pumps.get(transport)
     if pump is None:
@@ -223,6 +222,20 @@ def _start(transport: Transport, loop: asyncio.AbstractEventLoop | None, gone: C
     from . import drive_loop
 
     return drive_loop.start(transport, loop, gone)
+
+
+def abort_associations(loop: asyncio.AbstractEventLoop) -> None:
+    """See `pysocketapi.ending`."""
+    for pump in _loops.get(loop, {}).values():
+        for channel in pump.all_channels():
+            channel.abort_all()
+        pump.driver.touched(0)
+
+
+def end_associations(seconds: float) -> None:
+    """See `pysocketapi.ending`."""
+    for loop in [known for known in _loops if known.is_closed()]:
+        _end_loop(loop, seconds)
 
 
 def _end_loop(loop: asyncio.AbstractEventLoop, seconds: float) -> None:

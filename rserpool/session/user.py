@@ -243,13 +243,23 @@ class Session:
         self.library.set_status(text)
 
     def close(self) -> None:
-        """End gracefully. Safe to call twice."""
+        """End gracefully: what was sent is delivered before. Safe to call twice."""
         if not self._closed:
-            self._closed = True
             if self._connection is not None:
                 self._connection.close()
-            if self in self.library.sessions:
-                self.library.sessions.remove(self)
+            self._end()
+
+    def abort(self, reason: bytes = b"") -> None:
+        """End by an SCTP ABORT: nobody is waited for, what was sent may be lost. Safe to call twice."""
+        if not self._closed:
+            if self._connection is not None:
+                self._connection.abort(reason)
+            self._end()
+
+    def _end(self) -> None:
+        self._closed = True
+        if self in self.library.sessions:
+            self.library.sessions.remove(self)
 
     async def wait_closed(self) -> None:
         """Wait until the association has ended."""

@@ -784,6 +784,40 @@ async def test_no_message_of_a_registrar_upsets_the_library():
 
 
 @run
+async def test_a_session_is_aborted_without_waiting_for_an_element_that_reads_nothing():
+    t = Transport("userland", udp_port=0)
+    ended = []
+
+    async def read_late(session):
+        await until(lambda: session_aborted)
+        while await session.recv() is not None:
+            pass
+        ended.append(session.reason)
+
+    session_aborted = []
+    async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
+        async with serving(library, "P", read_late):
+            async with Library(settings_for(t, shell)) as other, Session(other, "P") as session:
+                for _ in range(200):
+                    try:
+                        async with asyncio.timeout(0.2):
+                            await session.send(bytes(32768))
+                    except TimeoutError:
+                        break
+                else:
+                    raise AssertionError("everything was taken")
+                session.abort(b"enough")
+                session.abort()
+                assert await session.recv() is None
+                assert session not in other.sessions
+                async with asyncio.timeout(0.5):
+                    await session.wait_closed()
+                session_aborted.append(True)
+                await until(lambda: ended)
+            assert ended != ["the pool user has ended it"]
+
+
+@run
 async def test_pool_user_with_a_library_of_its_own_and_a_shared_one():
     t = Transport("userland", udp_port=0)
     async with registrar(t) as shell, Library(settings_for(t, shell)) as library:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from .programs import running
 from .stages import play
 
 GRACE = 1.6
@@ -105,3 +106,43 @@ def test_a_signal_while_modules_are_loaded_leaves_no_traceback(number):
                           env={**os.environ})  # fmt: skip
     assert done.returncode == -number
     assert done.stderr == ""
+
+
+WINDOW = """
+import sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+from rserpool_apps import fractal_window, fractalpooluser
+def act():
+    print("dialog", flush=True)
+    {}
+class View(fractal_window.WindowView):
+    def start(self):
+        super().start()
+        QTimer.singleShot(0, act)
+        fractal_window._test = self._window
+fractal_window.WindowView = View
+sys.exit(fractalpooluser.main(["-display=window", "-transport=userland", "-asapannounce=off"]))
+"""
+DIALOGS = {
+    "its own": "fractal_window._test._about()",
+    "a question of Qt's, which is executed": "print(QMessageBox.question(None, 'a', 'b'), flush=True)",
+    "two of them": "QTimer.singleShot(0, lambda: QMessageBox.question(None, 'c', 'd'))\n"
+    "    QFileDialog.getSaveFileName()",
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("what", DIALOGS)
+def test_a_signal_while_the_window_has_a_dialog_ends_the_program(what, number):
+    """In an event loop of Qt's no Python code runs, and so no handler, unless something wakes it."""
+    pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is missing", exc_type=ImportError)
+    command = [sys.executable, "-c", WINDOW.format(DIALOGS[what])]
+    with running(command, env={"QT_QPA_PLATFORM": "offscreen"}) as one:
+        one.expect("^dialog", 60)
+        time.sleep(0.2)  # into the event loop
+        began = time.monotonic()
+        assert one.end(number) == 0, one.shown
+        assert time.monotonic() - began < GRACE, one.shown
+        assert "Terminated!" in one.output
+        assert "Traceback" not in one.output

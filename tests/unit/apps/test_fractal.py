@@ -1,5 +1,6 @@
 """fractalpooluser without servers: parameter files, the split, colours, PNG, terminal, the choice of images."""
 
+import errno
 import io
 import zlib
 from itertools import pairwise
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from rserpool_apps import fractal_files, fractal_view, fractalpooluser
+from rserpool_apps import fractal_files, fractal_view, fractalpooluser, runtime
 from rserpool_apps.fractal_job import Job, Marks
 from rserpool_apps.fractal_picture import EMPTY, PALETTE, Picture, split
 
@@ -130,6 +131,35 @@ def test_colours_and_png(tmp_path):
     assert [pixels[i] for i in (0, 1, 4, 5, 8, 9)] == [empty] * 6
     assert list(picture.counts) == [0, 0, 0, 0, 0, 0, 6, 24, 0, 0, 72, 0]
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def small():
+    return Picture(4, 3, split(fractal.Parameter(4, 3, 10, 1, 0j, 1j), 1))
+
+
+def test_a_process_that_is_ended_while_an_image_is_written_leaves_no_part_of_it(tmp_path, monkeypatch):
+    def write(path, data):
+        path.touch()
+        for act in runtime._at_cut:  # what the process does before it is ended by force
+            act()
+        assert list(tmp_path.iterdir()) == []
+        raise InterruptedError
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(InterruptedError):
+        small().save(tmp_path / "a.png")
+    assert not runtime._at_cut
+
+
+def test_a_full_disk_leaves_no_part_of_an_image(tmp_path, monkeypatch):
+    def write(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(OSError, match="full"):
+        small().save(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
 
 
 def job(sessions=4, marks=Marks()):

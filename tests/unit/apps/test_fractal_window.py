@@ -114,14 +114,42 @@ def test_another_size_begins_again(view, wishes):
     assert wishes.size[0] == 300
 
 
-def test_an_image_is_saved(view, wishes, tmp_path, monkeypatch):
-    from PySide6.QtWidgets import QFileDialog
+def dialog(view):
+    """The only dialog that is open."""
+    from PySide6.QtWidgets import QDialog
 
+    (found,) = (d for d in view._window.findChildren(QDialog) if d.isVisible())
+    return found
+
+
+def test_an_image_is_saved_while_the_program_goes_on(view, wishes, tmp_path):
     one = job(wishes)
     view.update(one, "")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "a.png"), ""))
     choose(view, "S&ave Image ...")
+    view.update(job(wishes), "")  # the next one
+    dialog(view).fileSelected.emit(str(tmp_path / "a.png"))
     assert (tmp_path / "a.png").read_bytes() == one.picture.png()
+
+
+def test_an_image_that_cannot_be_saved_is_told(view, wishes, tmp_path):
+    view.update(job(wishes), "")
+    choose(view, "S&ave Image ...")
+    files = dialog(view)
+    files.fileSelected.emit(str(tmp_path / "none" / "a.png"))
+    files.done(0)
+    view.update(None, "")
+    assert "No such file" in dialog(view).text()
+
+
+def test_the_end_leaves_no_dialog(view, wishes):
+    view.update(job(wishes), "")
+    choose(view, "&About ...")
+    about = dialog(view)
+    assert "Reliable Server Pooling" in about.text()
+    gone = []
+    about.finished.connect(gone.append)
+    view.stop()
+    assert gone
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "de_DE", "nb_NO"])
