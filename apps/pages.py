@@ -126,7 +126,7 @@ def zsh_completion() -> str:
     for program in programs():
         lines.append(f"   {program.name})\n      _arguments \\")
         for option in (*program.options(), *BUILT_IN.options):
-            text = re.sub(r"[\[\]:'\\]", " ", option.help)
+            text = re.sub(r"[\[\]\\]", r"\\\g<0>", option.help).replace("'", "'\\''")
             spec = f"-{option.name}{'=' if option.parse is not None else ''}[{text}]"
             if option.parse is not None:
                 choices = _choices(option)
