@@ -69,7 +69,7 @@ def main(role: str, shared: str, mode: str, *rest: str) -> None:
                     event.association.send(event.data, 0, stack.now())
             elif isinstance(event, events.CommunicationUp):
                 say("up")
-            elif isinstance(event, events.CommunicationLost):
+            elif isinstance(event, events.CommunicationLost | events.CannotStart):
                 say("lost", event.error)
         if space.hub_pid != hub:
             hub = space.hub_pid

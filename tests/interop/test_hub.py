@@ -53,6 +53,7 @@ class Talker:
             words = self.line()
             if words[0] == "hub":  # it may come before or after an echo
                 self.hub = int(words[1])
+            assert words[0] != "lost", f"the association was lost ({words[1]}) before {word!r}"
             if words[0] == word:
                 return words
 
@@ -168,8 +169,10 @@ def test_any_process_may_be_killed_and_the_others_go_on(start, shared, mode, hos
 def test_regression_whom_a_steering_hub_forwarded_to_could_not_replace_it(start, join, shared):
     """They hold copies of its sockets, and so the port was taken for the hub that they started."""
     steered = join(shared, "steer")
-    server, client = start("serve", shared, "forward", 2001), start("talk", shared, "forward", "127.0.0.1", 2001)
+    server = start("serve", shared, "forward", 2001)
     assert server.line()[3] == "forwarded"
+    # Only now: to an INIT for a port that nobody has claimed yet, the hub answers with ABORT.
+    client = start("talk", shared, "forward", "127.0.0.1", 2001)
     hub = int(client.line()[2])
     assert client.until("up")
     client.talk("one")
