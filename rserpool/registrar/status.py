@@ -23,6 +23,15 @@ REQUEST_TIMEOUT = 5.0  # seconds
 MAX_CLIENTS = 16
 MAX_ELEMENTS = 10_000  # in one answer
 
+_REASONS = {
+    200: "OK",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
 COUNTERS = (
     ("registrations", "Registrations and re-registrations granted"),
     ("reregistrations", "Re-registrations granted"),
@@ -39,12 +48,15 @@ COUNTERS = (
 
 
 def text_of(handle: bytes) -> str:
-    """A pool handle as text."""
-    return handle.decode("ascii", "backslashreplace")
+    """A pool handle as text, a different one for each: two series of the same labels would spoil all metrics."""
+    return handle.replace(b"\\", b"\\\\").decode("ascii", "backslashreplace")
 
 
 def as_json(state: State, now: float) -> dict[str, Any]:
-    """The status; at most `MAX_ELEMENTS` pool elements are listed. ``now`` is on the registrar's clock."""
+    """The status; at most `MAX_ELEMENTS` pool elements are listed. ``now`` is on the registrar's clock.
+
+    Configured peers that were never heard have the identifier 00000000, and null as ``heard_s``.
+    """
     space = state.handlespace
     left = MAX_ELEMENTS
     pools = []
@@ -82,7 +94,7 @@ def as_json(state: State, now: float) -> dict[str, Any]:
             "checksum": f"{space.checksum(peer.identifier):04x}",
             "takeover": peer.takeover is not None,
         }
-        for peer in state.peers.values()
+        for peer in state.all_peers()
     ]
     return {
         "identifier": f"{state.identifier:08x}",
@@ -152,16 +164,23 @@ class StatusServer:
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request and close."""
         self._clients += 1
+        writer.transport.set_write_buffer_limits(0)  # so that `drain` waits until all is sent
         try:
-            if self._clients > MAX_CLIENTS:
-                self._answer(writer, 503, "text/plain", "busy\n")
-            else:
-                async with asyncio.timeout(REQUEST_TIMEOUT):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    self._request(writer, head.decode("latin-1"))
-                    await writer.drain()
-        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                if self._clients > MAX_CLIENTS:
+                    self._answer(writer, 503, "text/plain", "busy\n")
+                else:
+                    try:
+                        head = await reader.readuntil(b"\r\n\r\n")
+                        self._request(writer, head.decode("latin-1"))
+                    except asyncio.LimitOverrunError:
+                        self._answer(writer, 431, "text/plain", "the request is too long\n")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass  # who does not ask gets no answer
+        except TimeoutError:
+            # Closing would keep an answer that is not read, perhaps for ever.
+            writer.transport.abort()
         finally:
             self._clients -= 1
             writer.close()
@@ -172,25 +191,27 @@ class StatusServer:
         path = rest.partition(" ")[0].partition("?")[0]
         host = next((h.partition(":")[2].strip() for h in headers if h.lower().startswith("host:")), "")
         if not _names_this_host(host):
-            self._answer(writer, 403, "text/plain", "by address or localhost only\n")
+            status, kind, body = 403, "text/plain", "by address or localhost only\n"
         elif method not in ("GET", "HEAD"):
-            self._answer(writer, 405, "text/plain", "read-only\n")
+            status, kind, body = 405, "text/plain", "read-only\n"
         elif path == "/status":
-            body = json.dumps(as_json(self._state, self._clock()), indent=1) + "\n"
-            self._answer(writer, 200, "application/json", body, method == "HEAD")
+            text = json.dumps(as_json(self._state, self._clock()), indent=1) + "\n"
+            status, kind, body = 200, "application/json", text
         elif path == "/metrics":
-            self._answer(writer, 200, "text/plain; version=0.0.4", as_metrics(self._state), method == "HEAD")
+            status, kind, body = 200, "text/plain; version=0.0.4", as_metrics(self._state)
         elif path == "/":
-            self._answer(writer, 200, "text/plain", "/status: JSON\n/metrics: Prometheus\n", method == "HEAD")
+            status, kind, body = 200, "text/plain", "/status: JSON\n/metrics: Prometheus\n"
         else:
-            self._answer(writer, 404, "text/plain", "there are /status and /metrics\n")
+            status, kind, body = 404, "text/plain", "there are /status and /metrics\n"
+        self._answer(writer, status, kind, body, method == "HEAD")
 
     @staticmethod
     def _answer(writer: asyncio.StreamWriter, status: int, kind: str, text: str, head: bool = False) -> None:
         body = text.encode()
-        reason = {200: "OK", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 503: "Busy"}[status]
+        allow = "Allow: GET, HEAD\r\n" if status == 405 else ""  # RFC 9110 section 15.5.6
         start = (
-            f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\n"
+            f"Content-Length: {len(body)}\r\n{allow}"
             "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
         )
         writer.write(start.encode() + (b"" if head else body))

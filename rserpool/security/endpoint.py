@@ -52,6 +52,7 @@ DRAIN = 0.01  # seconds between attempts to send what an association had no room
 AHEAD = 256  # items that may wait for the user before nothing more is read
 REPEAT = 60.0  # seconds for which the same refusal is logged but once
 MAX_SAID = 1024
+_EARLY_END = "it ended the association before there was a TLS session"
 _ENDED = (c.SCTP_COMM_LOST, c.SCTP_SHUTDOWN_COMP, c.SCTP_CANT_STR_ASSOC)
 
 
@@ -304,7 +305,11 @@ class SecureEndpoint:
         context = self._tls.server if server else self._tls.client
 
         def check(certificate: bytes) -> None:
-            addresses = self.inner.peer_addresses(link.association)
+            try:
+                addresses = self.inner.peer_addresses(link.association)
+            except OSError:
+                # What it sent is read after its end. Of the endpoint, that says nothing.
+                raise TlsError(CLOSED, _EARLY_END) from None
             self._tls.check(certificate, self._side is not Side.REGISTRAR, addresses)
 
         link.session = TlsSession(context, server, check)
@@ -456,12 +461,11 @@ class SecureEndpoint:
 
     def _changed(self, change: AssocChange) -> None:
         if change.state in _ENDED:
-            why = "it ended the association before there was a TLS session"
-            link = self._forget(change.assoc_id, why)
+            link = self._forget(change.assoc_id, _EARLY_END)
             if link is not None and link.up:
                 self._deliver(change)
             elif link is not None and link.event is not None and not link.refused:
-                self._report(link, TlsError(CLOSED, why))
+                self._report(link, TlsError(CLOSED, _EARLY_END))
         elif change.state == c.SCTP_RESTART:
             # Another program, which has no part in the old session: for the user, it is another association.
             link = self._forget(change.assoc_id, "the peer has restarted")

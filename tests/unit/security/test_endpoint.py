@@ -431,3 +431,22 @@ async def test_a_message_goes_though_nobody_waits_for_it(files):
     assert (await client.recv()).data == HELLO
     await close(registrar, client)
     assert not registrar._tasks
+
+
+@run
+async def test_regression_an_association_gone_before_its_last_flight_was_read_ended_the_endpoint(files):
+    """One client that hung up in its handshake, and the registrar had no endpoint any more."""
+    registrar, client = ends(files)
+
+    def gone(association):
+        raise OSError(errno.ENOTCONN, "no such association")
+
+    registrar.inner.peer_addresses = gone
+    with pytest.raises(TlsError):
+        await client.connect("127.0.0.1", 1000, timeout=5)
+    assert registrar.refusals == {tls.CLOSED: 1}
+    await until(lambda: not registrar._links and not client._links)
+    del registrar.inner.peer_addresses
+    association = await client.connect("127.0.0.1", 1000, timeout=5)
+    assert await up(registrar) == association
+    await close(registrar, client)
