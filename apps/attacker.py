@@ -21,7 +21,7 @@ from rserpool.session import Library, PoolElement
 from rserpool.wire.types import MAX_ADDRESSES, SCTP, Policy, Transport
 from rserpool.wire.types import PoolElement as Record
 
-from .common import SHARED, launch, parse_command_line
+from .common import SHARED, perform
 from .library import no_registrar, settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values, fail
@@ -158,8 +158,10 @@ def start_text(values: Values, transport: str) -> list[str]:
     return [title, "=" * len(title), "", *(f"{name:<23}= {value}" for name, value in rows), ""]
 
 
-async def work(values: Values, out: Output) -> int:
+async def work(values: Values, out: Output, transport: str) -> int:
     """Find the registrar and attack it."""
+    for line in start_text(values, transport):
+        out.line(line)
     async with Library(settings_of(values)) as library:
         try:
             await aim(library, values)
@@ -182,17 +184,7 @@ async def work(values: Values, out: Output) -> int:
 
 def main(words: Sequence[str]) -> int:
     """Run the program with these command line words; return its exit status."""
-    values = parse_command_line(PROGRAM, words)
-    if isinstance(values, int):
-        return values
-    out = Output()
-
-    async def begin(transport: str) -> int:
-        for line in start_text(values, transport):
-            out.line(line)
-        return await work(values, out)
-
-    return launch(PROGRAM, values, begin)
+    return perform(PROGRAM, words, work)
 
 
 def run() -> int:

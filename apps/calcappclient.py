@@ -18,7 +18,7 @@ from rserpool.services import calcapp
 from rserpool.session import Library
 
 from .calcapp_job import Counters, Job, Timers, work_off
-from .common import SHARED, launch, parse_command_line
+from .common import SHARED, perform
 from .library import settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values
@@ -168,29 +168,26 @@ def start_text(values: Values, transport: str) -> list[str]:
     return [title, "=" * len(title), "", *(f"{name:<24}= {value}" for name, value in rows), ""]
 
 
+async def work(values: Values, out: Output, transport: str) -> int:
+    """Have jobs processed until the time is over."""
+    for line in start_text(values, transport):
+        out.line(line)
+    load = Workload(values, out)
+    try:
+        async with Library(settings_of(values)) as library:
+            generator = asyncio.create_task(load.generate())
+            try:
+                return await in_time(load.work(library), values.runtime)
+            finally:
+                generator.cancel()
+                await asyncio.gather(generator, return_exceptions=True)
+    finally:
+        load.close()
+
+
 def main(words: Sequence[str]) -> int:
     """Run the program with these command line words; return its exit status."""
-    values = parse_command_line(PROGRAM, words)
-    if isinstance(values, int):
-        return values
-    out = Output()
-
-    async def work(transport: str) -> int:
-        for line in start_text(values, transport):
-            out.line(line)
-        load = Workload(values, out)
-        try:
-            async with Library(settings_of(values)) as library:
-                generator = asyncio.create_task(load.generate())
-                try:
-                    return await in_time(load.work(library), values.runtime)
-                finally:
-                    generator.cancel()
-                    await asyncio.gather(generator, return_exceptions=True)
-        finally:
-            load.close()
-
-    return launch(PROGRAM, values, work)
+    return perform(PROGRAM, words, work)
 
 
 def run() -> int:

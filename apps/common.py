@@ -118,6 +118,18 @@ def parse_command_line(program: Program, words: Sequence[str]) -> Values | int:
     return values
 
 
+def perform(
+    program: Program,
+    words: Sequence[str],
+    work: Callable[[Values, logs.Output, str], Coroutine[Any, Any, int]],
+) -> int:
+    """Parse a command line and `launch` ``work(values, output, transport)``; return the exit status."""
+    values = parse_command_line(program, words)
+    if isinstance(values, int):
+        return values
+    return launch(program, values, lambda transport: work(values, logs.Output(), transport))
+
+
 def launch(program: Program, values: Values, work: Callable[[str], Coroutine[Any, Any, int]]) -> int:
     """Run ``work(words)``, where the words say which transport was taken and why; return the exit status.
 

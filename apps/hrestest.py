@@ -15,7 +15,7 @@ from typing import IO
 from rserpool.errors import NoRegistrar, RSerPoolError
 from rserpool.session import Library
 
-from .common import SHARED, launch, parse_command_line
+from .common import SHARED, perform
 from .library import no_registrar, settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values
@@ -126,34 +126,31 @@ def start_text(values: Values, transport: str) -> list[str]:
     return [title, "=" * len(title), "", *(f"{name:<31}= {value}" for name, value in rows), ""]
 
 
+async def work(values: Values, out: Output, transport: str) -> int:
+    """Resolve, and tell how fast that was."""
+    if not values.quiet:
+        for line in start_text(values, transport):
+            out.line(line)
+    file = open(values.statsfile, "w", encoding="utf-8") if values.statsfile else sys.stdout  # noqa: SIM115
+    try:
+        async with Library(settings_of(values)) as library:
+            statistics = Statistics(file, values.statsinterval)
+            try:
+                await resolve_on(library, values, statistics, out)
+            finally:
+                if not values.quiet:
+                    rate = statistics.runs / max(statistics.lasted, 1e-6)
+                    out.line(f"\n{statistics.runs} resolutions, {statistics.items} items, "
+                             f"{statistics.failures} failures, {rate:.1f} resolutions/s")  # fmt: skip
+    finally:
+        if file is not sys.stdout:
+            file.close()
+    return 1 if statistics.runs and statistics.failures == statistics.runs else 0
+
+
 def main(words: Sequence[str]) -> int:
     """Run the program with these command line words; return its exit status."""
-    values = parse_command_line(PROGRAM, words)
-    if isinstance(values, int):
-        return values
-    out = Output()
-
-    async def work(transport: str) -> int:
-        if not values.quiet:
-            for line in start_text(values, transport):
-                out.line(line)
-        file = open(values.statsfile, "w", encoding="utf-8") if values.statsfile else sys.stdout  # noqa: SIM115
-        try:
-            async with Library(settings_of(values)) as library:
-                statistics = Statistics(file, values.statsinterval)
-                try:
-                    await resolve_on(library, values, statistics, out)
-                finally:
-                    if not values.quiet:
-                        rate = statistics.runs / max(statistics.lasted, 1e-6)
-                        out.line(f"\n{statistics.runs} resolutions, {statistics.items} items, "
-                                 f"{statistics.failures} failures, {rate:.1f} resolutions/s")  # fmt: skip
-        finally:
-            if file is not sys.stdout:
-                file.close()
-        return 1 if statistics.runs and statistics.failures == statistics.runs else 0
-
-    return launch(PROGRAM, values, work)
+    return perform(PROGRAM, words, work)
 
 
 def run() -> int:

@@ -14,7 +14,7 @@ from rserpool.services import pingpong
 from rserpool.session import Data, Failover, Library, Session
 from rserpool.wire.types import DecodeError
 
-from .common import SHARED, launch, parse_command_line
+from .common import SHARED, perform
 from .library import settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values
@@ -156,24 +156,21 @@ async def converse(session: Session, library: Library, values: Values, out: Outp
     return 0
 
 
+async def work(values: Values, out: Output, transport: str) -> int:
+    """Talk to the pool."""
+    out.title("Ping Pong Pool User - Version 1.0")
+    out.line(f"Pool Handle   = {values.poolhandle}")
+    out.line(f"Ping Interval = {values.interval * 1000:.0f}ms")
+    out.line(f"Transport     = {transport}")
+    out.line()
+    async with Library(settings_of(values)) as library:
+        async with Session(library, values.poolhandle) as session:
+            return await converse(session, library, values, out)
+
+
 def main(words: Sequence[str]) -> int:
     """Run the program with these command line words; return its exit status."""
-    values = parse_command_line(PROGRAM, words)
-    if isinstance(values, int):
-        return values
-    out = Output()
-
-    async def work(transport: str) -> int:
-        out.title("Ping Pong Pool User - Version 1.0")
-        out.line(f"Pool Handle   = {values.poolhandle}")
-        out.line(f"Ping Interval = {values.interval * 1000:.0f}ms")
-        out.line(f"Transport     = {transport}")
-        out.line()
-        async with Library(settings_of(values)) as library:
-            async with Session(library, values.poolhandle) as session:
-                return await converse(session, library, values, out)
-
-    return launch(PROGRAM, values, work)
+    return perform(PROGRAM, words, work)
 
 
 def run() -> int:

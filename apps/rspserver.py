@@ -15,7 +15,7 @@ from rserpool.session import Library, PeerSession, PoolElement
 from rserpool.wire.policies import NAMES
 from rserpool.wire.types import Policy
 
-from .common import SHARED, launch, parse_command_line
+from .common import SHARED, perform
 from .library import no_registrar, settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values, fail
@@ -197,19 +197,10 @@ async def serve_for(service: Service, values: Values, out: Output) -> int:
         return 0
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the program with these command line words; return its exit status."""
-    values = parse_command_line(PROGRAM, words)
-    if isinstance(values, int):
-        return values
+async def work(values: Values, out: Output, transport: str) -> int:
+    """Serve, over and over where times are given for that."""
     service = service_of(values)
-    out = Output()
-
-    async def work(transport: str) -> int:
-        with service.prepared(values):
-            return await serve_it(transport)
-
-    async def serve_it(transport: str) -> int:
+    with service.prepared(values):
         if not values.quiet:
             out.line(f"Starting service {service.starting}...")
             for line in start_text(service, values, transport):
@@ -221,7 +212,10 @@ def main(words: Sequence[str]) -> int:
         except RSerPoolError as error:
             return fail(PROGRAM, f"registration failed: {error}")
 
-    return launch(PROGRAM, values, work)
+
+def main(words: Sequence[str]) -> int:
+    """Run the program with these command line words; return its exit status."""
+    return perform(PROGRAM, words, work)
 
 
 def run() -> int:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from rserpool.session import Data, Failover, Library, Session
 
-from .common import SHARED, launch, parse_command_line
+from .common import SHARED, perform
 from .library import no_element, no_registrar, settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values
@@ -145,23 +145,20 @@ async def converse(session: Session, library: Library, values: Values, out: Outp
         await asyncio.gather(receiver, sender, return_exceptions=True)
 
 
+async def work(values: Values, out: Output, transport: str) -> int:
+    """Talk to the pool."""
+    out.title("RSerPool Terminal - Version 1.0")
+    out.line(f"Pool Handle = {values.poolhandle}")
+    out.line(f"Transport   = {transport}")
+    out.line()
+    async with Library(settings_of(values)) as library:
+        async with Session(library, values.poolhandle) as session:
+            return await converse(session, library, values, out)
+
+
 def main(words: Sequence[str]) -> int:
     """Run the program with these command line words; return its exit status."""
-    values = parse_command_line(PROGRAM, words)
-    if isinstance(values, int):
-        return values
-    out = Output()
-
-    async def work(transport: str) -> int:
-        out.title("RSerPool Terminal - Version 1.0")
-        out.line(f"Pool Handle = {values.poolhandle}")
-        out.line(f"Transport   = {transport}")
-        out.line()
-        async with Library(settings_of(values)) as library:
-            async with Session(library, values.poolhandle) as session:
-                return await converse(session, library, values, out)
-
-    return launch(PROGRAM, values, work)
+    return perform(PROGRAM, words, work)
 
 
 def run() -> int:

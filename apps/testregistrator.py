@@ -16,7 +16,7 @@ from rserpool.session import Library, PoolElement
 from rserpool.wire import policies
 from rserpool.wire.types import SCTP, Policy, Transport
 
-from .common import SHARED, launch, parse_command_line
+from .common import SHARED, perform
 from .library import no_registrar, settings_of
 from .logs import Output
 from .options import Group, Option, Program, Values, fail
@@ -143,45 +143,43 @@ def start_text(values: Values, transport: str) -> list[str]:
     return [title, "=" * len(title), "", *(f"{name:<28}= {value}" for name, value in rows), ""]
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the program with these command line words; return its exit status."""
-    values = parse_command_line(PROGRAM, words)
-    if isinstance(values, int):
-        return values
-    out = Output()
+async def work(values: Values, out: Output, transport: str) -> int:
+    """Register, and stay registered until the end."""
 
     def say(line: str) -> None:
         if not values.quiet:
             out.line(line)
 
-    async def work(transport: str) -> int:
-        for line in start_text(values, transport):
-            say(line)
-        loop = asyncio.get_running_loop()
-        if values.fastbreak:
-            die_at_once(loop)
-        async with Library(settings_of(values)) as library:
-            place = PoolElement(library, values.poolhandle)
-            await place.listen()
-            sending_away = asyncio.create_task(send_away(place))
-            begun = loop.time()
-            try:
-                await register_all(library, place, values, say)
-                lasted = loop.time() - begun
-                out.line(f"{values.poolelements} pool elements are registered, after {lasted:.3f} s "
-                         f"({values.poolelements / lasted:.0f}/s)")  # fmt: skip
-                await asyncio.Event().wait()
-            except NoRegistrar:
-                return fail(PROGRAM, no_registrar(values))
-            except RSerPoolError as error:
-                return fail(PROGRAM, f"registration failed: {error}")
-            finally:
-                sending_away.cancel()
-                if values.noderegistration:
-                    library.elements.clear()
-        return 0
+    for line in start_text(values, transport):
+        say(line)
+    loop = asyncio.get_running_loop()
+    if values.fastbreak:
+        die_at_once(loop)
+    async with Library(settings_of(values)) as library:
+        place = PoolElement(library, values.poolhandle)
+        await place.listen()
+        sending_away = asyncio.create_task(send_away(place))
+        begun = loop.time()
+        try:
+            await register_all(library, place, values, say)
+            lasted = loop.time() - begun
+            out.line(f"{values.poolelements} pool elements are registered, after {lasted:.3f} s "
+                     f"({values.poolelements / lasted:.0f}/s)")  # fmt: skip
+            await asyncio.Event().wait()
+        except NoRegistrar:
+            return fail(PROGRAM, no_registrar(values))
+        except RSerPoolError as error:
+            return fail(PROGRAM, f"registration failed: {error}")
+        finally:
+            sending_away.cancel()
+            if values.noderegistration:
+                library.elements.clear()
+    return 0
 
-    return launch(PROGRAM, values, work)
+
+def main(words: Sequence[str]) -> int:
+    """Run the program with these command line words; return its exit status."""
+    return perform(PROGRAM, words, work)
 
 
 def run() -> int:
