@@ -69,19 +69,19 @@ def as_transport(transport: Transport | str | None) -> Transport:
 def probe_kernel() -> str:
     """Return "" if an SCTP socket can be had from the kernel, else a sentence saying why not."""
     if sys.platform.startswith("freebsd"):
-        return "FreeBSD's has to be asked for: the backend was never tried there"
+        return "FreeBSD's kernel SCTP has to be asked for: the backend was never tried there"
     if not sys.platform.startswith("linux"):
-        return "the kernel backend knows the structures of Linux and FreeBSD"
+        return "the kernel backend knows the structures of Linux and FreeBSD only"
     try:
         sock = socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132)
     except OSError as error:
         reasons = {
-            errno.EPROTONOSUPPORT: "it has no SCTP (on Linux, root can try: modprobe sctp)",
-            errno.ESOCKTNOSUPPORT: "it has no SCTP (on Linux, root can try: modprobe sctp)",
-            errno.EPERM: "this process is not allowed to use it",
-            errno.EACCES: "this process is not allowed to use it",
+            errno.EPROTONOSUPPORT: "this host's kernel has no SCTP (root can try: modprobe sctp)",
+            errno.ESOCKTNOSUPPORT: "this host's kernel has no SCTP (root can try: modprobe sctp)",
+            errno.EPERM: "this process is not allowed to use the kernel's SCTP",
+            errno.EACCES: "this process is not allowed to use the kernel's SCTP",
         }
-        return reasons.get(error.errno or 0, str(error))
+        return reasons.get(error.errno or 0, f"no kernel SCTP: {error.strerror}")
     sock.close()
     return ""
 
@@ -114,7 +114,7 @@ def resolve_transport(transport: Transport | str | None = None) -> tuple[str, st
         _kernel = probe_kernel()
     if not _kernel:
         return "kernel", "kernel SCTP: this host's kernel offers it"
-    return "userland", f"userland SCTP over {where}: no kernel SCTP, {_kernel}"
+    return "userland", f"userland SCTP over {where}: {_kernel}"
 
 
 def with_kind(transport: Transport | str | None) -> Transport:
