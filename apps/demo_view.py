@@ -83,7 +83,7 @@ def _style(story: Story, actor: Actor) -> str:
 def _head(scene: Scene, now: float, width: int) -> Text:
     """Who is there, in one line."""
     story = scene.story
-    head = Text().append(f"{now:5.1f} s  ", "dim")  # not the style of all
+    head = Text().append(f"{now:5.1f} s  ", "dim")  # a style of Text() is for all parts
     for role in ("registrar", "server", "user"):
         actors = story.of_role(role)
         if actors:
@@ -170,7 +170,7 @@ def _row(story: Story, actor: Actor, width: int) -> Text:
 
 def event_line(story: Story, event: Event, width: int) -> Text:
     """An event of the log."""
-    text = Text().append(f"{event.time:5.1f}  ", "dim")  # not the style of all
+    text = Text().append(f"{event.time:5.1f}  ", "dim")  # a style of Text() is for all parts
     text.append(f"{event.actor:<12}", server_colour(story, event.actor) if event.actor in
                 {a.name for a in story.servers()} else "bold")  # fmt: skip
     text.append(event.text, KINDS.get(event.kind, "white"))

@@ -131,7 +131,7 @@ class Screen:
         job = self._job
         now = {d.elements[-1] for d in job.drawings if d.elements and d.missing and not d.waiting}
         total = sum(job.served.values())
-        text = Text(no_wrap=True).append(f"{job.name}  ", "dim")  # not the style of all
+        text = Text(no_wrap=True).append(f"{job.name}  ", "dim")  # a style of Text() is for all parts
         for identifier, points in sorted(job.served.items()):
             active = identifier in now
             text.append("● " if active else "○ ", "green" if active else "bright_black")
