@@ -22,7 +22,7 @@ from rserpool.errors import NoRegistrar, RSerPoolError, UnknownPool
 from rserpool.registrar.config import RegistrarConfig
 from rserpool.registrar.shell import open_registrar
 from rserpool.wire import causes, csp
-from tests.interop.test_sessions import free_udp_port
+from tests.interop.pools import free_udp_port
 
 WAIT = 10_000  # ms; everything is much faster
 TRANSPORT = Transport("userland", udp_port=0)

@@ -1,97 +1,29 @@
-"""Pool elements, pool users and registrars over SCTP in UDP on this host, all in one process.
-
-Real time and real sockets: everything waits for conditions, with deadlines.
-"""
+"""Pool elements and the sessions of pool users, over SCTP in UDP on this host, all in one process."""
 
 import asyncio
-import logging
-import random
 import socket
-import time
-from contextlib import asynccontextmanager
 
 import pytest
 
-from pysocketapi import constants as c
-from pysocketapi.aio import Message, Transport, open_endpoint
-from pysocketapi.notifications import AssocChange
-from rserpool.errors import NoRegistrar, RequestTimeout, RSerPoolError, UnknownPool
-from rserpool.registrar.config import RegistrarConfig
-from rserpool.registrar.shell import open_registrar
+from pysocketapi.aio import Transport
+from rserpool.errors import RSerPoolError, UnknownPool
 from rserpool.session import CookieEcho, Data, Failover, Library, PoolElement, PoolUser, Session
-from rserpool.settings import Settings, StaticRegistrar
+from rserpool.settings import Settings
 from rserpool.wire import asap, causes, csp, policies
-from rserpool.wire.types import SCTP, TCP, UDP, Policy
+from rserpool.wire.types import SCTP, Policy
 from rserpool.wire.types import PoolElement as Record
 from rserpool.wire.types import Transport as Where
-from tests.unit.rserpool_wire import mutation
 
-DEADLINE = 20.0
-
-
-def run(test):
-    """Run a coroutine test with a deadline."""
-
-    def runner():
-        async def limited():
-            async with asyncio.timeout(DEADLINE):
-                await test()
-
-        asyncio.run(limited())
-
-    runner.__name__, runner.__doc__ = test.__name__, test.__doc__
-    return runner
-
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def registrar(transport, **settings):
-    """A registrar that announces nothing, and the static entry for it."""
-    settings.setdefault("mentor_timeout", 0.1)
-    config = RegistrarConfig(asap_announce=None, enrp_announce=None, **settings)
-    shell = await open_registrar(config, transport)
-    try:
-        yield shell
-    finally:
-        await shell.close()
-
-
-def static(shell):
-    return StaticRegistrar(("127.0.0.1",), shell.asap.endpoint.port, shell.asap.endpoint.udp_port)
-
-
-def settings_for(transport, *shells, **more):
-    return Settings([static(s) for s in shells], announce=None, transport=transport, **more)
-
-
-async def serve(element, reply):
-    async for session in element:
-        task = asyncio.create_task(reply(session))
-        element.tasks.add(task)
-        task.add_done_callback(element.tasks.discard)
-
-
-@asynccontextmanager
-async def serving(library, handle, reply, **more):
-    """A pool element whose sessions ``reply`` serves."""
-    async with PoolElement(library, handle, **more) as element:
-        element.tasks = set()
-        element.tasks.add(asyncio.create_task(serve(element, reply)))
-        try:
-            yield element
-        finally:
-            for task in element.tasks:
-                task.cancel()
-
-
-async def echo(session):
-    async with session:
-        async for event in session:
-            await session.send(event.data, ppid=event.ppid, stream=event.stream)
+from .pools import (
+    echo,
+    fake,
+    polite,
+    registrar,
+    run,
+    serving,
+    settings_for,
+    until,
+)
 
 
 @run
@@ -162,68 +94,6 @@ async def test_failover_with_cookie():
         assert answers == list(range(1, 10))
         assert session.failovers == necessary == 2
         assert servers[0] != servers[3] != servers[6]
-
-
-@run
-async def test_elements_move_to_another_registrar():
-    """A registrar that ends is replaced by one that is known, and learns the elements at once."""
-    t = Transport("userland", udp_port=0)
-    async with registrar(t) as first:
-        async with registrar(t) as second:
-            async with (
-                Library(settings_for(t, first)) as library,
-                PoolElement(library, "P", interval=300) as element,
-            ):
-                library.asap._table._statics.extend(Library(settings_for(t, second)).asap._table._statics)
-                await first.close()
-                await until(lambda: second.registrar.state.handlespace.size == 1)
-                assert second.registrar.state.handlespace.find(b"P", element.identifier) is not None
-                await until(lambda: library.registrar is not None)
-                assert library.registrar.port == second.asap.endpoint.port
-                assert [e.identifier for e in await library.resolve("P")] == [element.identifier]
-
-
-@run
-async def test_announces_are_found_on_loopback_and_elsewhere():
-    t = Transport("userland", udp_port=0)
-    group = ("239.77.1.1", free_udp_port())
-    config = RegistrarConfig(
-        asap_announce=group, enrp_announce=None, mentor_timeout=0.1, server_announce_cycle=0.2
-    )
-    shell = await open_registrar(config, t)
-    try:
-        async with Library(Settings(announce=group, transport=t)) as library:
-            link = await library.wait_registrar(10)
-            assert link.identifier == shell.registrar.identifier
-            async with PoolElement(library, "P") as element:
-                assert element.registered
-    finally:
-        await shell.close()
-
-
-def free_udp_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-@run
-async def test_without_registrar():
-    t = Transport("userland", udp_port=0)
-    nobody = StaticRegistrar(("127.0.0.1",), 4242, free_udp_port())
-    for settings in (
-        Settings([nobody], announce=None, connect_timeout=0.3, transport=t),
-        Settings([], announce=None, connect_timeout=0.3, transport=t),
-    ):
-        async with Library(settings) as library:
-            with pytest.raises(NoRegistrar):
-                await library.resolve("P")
-            with pytest.raises(NoRegistrar):
-                await library.wait_registrar(0.05)
-            with pytest.raises(NoRegistrar):
-                await PoolElement(library, "P").start()
-            async with PoolElement(library, "P", daemon=True) as element:
-                assert not element.registered
 
 
 @run
@@ -335,114 +205,6 @@ async def test_refused_registration():
             assert len(library.elements) == 1
 
 
-class Fake:
-    """A registrar that answers as the test likes: ``answer(message) -> message, None, or "abort"``."""
-
-    def __init__(self, endpoint, answer):
-        self.endpoint, self.answer = endpoint, answer
-        self.got, self.up, self.down = [], [], []
-        self.task = asyncio.create_task(self.read())
-
-    async def read(self):
-        while True:
-            item = await self.endpoint.recv()
-            if isinstance(item, Message):
-                message = asap.decode(item.data)
-                self.got.append(message)
-                reply = self.answer(message)
-                if reply is not None:
-                    await self.send(reply, item.assoc_id)
-            elif isinstance(item, AssocChange):
-                (self.up if item.state == c.SCTP_COMM_UP else self.down).append(item.assoc_id)
-
-    async def connect(self, library):
-        """An association to the endpoint of somebody's library, as a registrar makes that takes over."""
-        theirs = library.asap._endpoint
-        return await self.endpoint.connect(("127.0.0.1",), theirs.port, remote_udp_port=theirs.udp_port)
-
-    async def send(self, message, to):
-        data = message if isinstance(message, bytes) else asap.encode(message)
-        return await self.endpoint.send(data, to, ppid=asap.PPID)
-
-
-@asynccontextmanager
-async def fake(transport, answer):
-    endpoint = await open_endpoint(transport=transport)
-    it = Fake(endpoint, answer)
-    try:
-        yield (
-            it,
-            Settings(
-                [StaticRegistrar(("127.0.0.1",), endpoint.port, endpoint.udp_port)],
-                announce=None,
-                transport=transport,
-                response_timeout=0.3,
-                connect_timeout=2.0,
-            ),
-        )
-    finally:
-        it.task.cancel()
-        await endpoint.close()
-
-
-def polite(message):
-    if isinstance(message, asap.Registration):
-        return asap.RegistrationResponse(message.handle, message.element.identifier)
-    if isinstance(message, asap.Deregistration):
-        return asap.DeregistrationResponse(message.handle, message.identifier)
-    return None
-
-
-@run
-async def test_a_silent_registrar_is_left():
-    t = Transport("userland", udp_port=0)
-    async with fake(t, lambda message: None) as (silent, settings), Library(settings) as library:
-        with pytest.raises(RequestTimeout):
-            await library.resolve("P")
-        assert library.registrar is None
-        await until(lambda: silent.down)
-
-
-@run
-async def test_a_request_is_sent_again_if_it_may():
-    t = Transport("userland", udp_port=0)
-    answers = iter([None, asap.HandleResolutionResponse(b"P", error=9)])
-    async with fake(t, lambda message: next(answers)) as (server, settings):
-        settings.request_trials = 2
-        async with Library(settings) as library:
-            with pytest.raises(UnknownPool):
-                await library.resolve("P")
-            assert len(server.got) == 2 and len(server.up) == 2
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [asap.HandleResolutionResponse(b"Q", error=9), asap.RegistrationResponse(b"P", 1), asap.Error(0x10)],
-    ids=["other pool", "other response", "error"],
-)
-def test_a_confused_registrar_is_left(reply):
-    @run
-    async def test():
-        t = Transport("userland", udp_port=0)
-        async with fake(t, lambda message: reply) as (server, settings), Library(settings) as library:
-            with pytest.raises(RSerPoolError):
-                await library.resolve("P")
-            await until(lambda: server.down)
-
-    test()
-
-
-@run
-async def test_an_unreadable_answer_ends_its_request_only():
-    t = Transport("userland", udp_port=0)
-    broken = bytes.fromhex("0600000c 0009 0004 0000ffff")
-    async with fake(t, lambda message: broken) as (server, settings), Library(settings) as library:
-        with pytest.raises(RSerPoolError) as caught:
-            await library.resolve("P")
-        assert caught.value.cause == causes.INVALID_VALUE
-        assert library.registrar is not None and not server.down
-
-
 @run
 async def test_keep_alives_are_answered():
     t = Transport("userland", udp_port=0)
@@ -457,36 +219,6 @@ async def test_keep_alives_are_answered():
             await until(lambda: len(acks()) == 3)
             assert acks() == [7, 7, 8]
             assert library.registrar.identifier == 99
-
-
-@run
-async def test_takeover_changes_the_home():
-    """ENDPOINT_KEEP_ALIVE with H by another registrar: it becomes the home, the old association is aborted."""
-    t = Transport("userland", udp_port=0)
-    async with fake(t, polite) as (old, settings), fake(t, polite) as (new, _), Library(settings) as library:
-        async with PoolElement(library, "P", identifier=7, interval=300) as element:
-            to = await new.connect(library)
-            await new.send(asap.EndpointKeepAlive(0xBEEF, b"P", 7, home=True), to)
-            await until(lambda: any(isinstance(m, asap.EndpointKeepAliveAck) for m in new.got))
-            await until(lambda: old.down)
-            assert library.registrar.identifier == 0xBEEF
-            element.set_policy(Policy(policies.ROUND_ROBIN, weight=1))
-            await until(lambda: any(isinstance(m, asap.Registration) for m in new.got))
-            (registration,) = [m for m in new.got if isinstance(m, asap.Registration)]
-            assert registration.element.home == 0xBEEF
-        assert isinstance(new.got[-1], asap.Deregistration)
-
-
-@run
-async def test_keep_alive_of_a_stranger_does_not_change_the_home():
-    """Without H the acknowledgement goes to the home registrar, as RSPLIB's does."""
-    t = Transport("userland", udp_port=0)
-    async with fake(t, polite) as (old, settings), fake(t, polite) as (new, _), Library(settings) as library:
-        async with PoolElement(library, "P", identifier=7):
-            to = await new.connect(library)
-            await new.send(asap.EndpointKeepAlive(0xBEEF, b"P", 7), to)
-            await until(lambda: any(isinstance(m, asap.EndpointKeepAliveAck) for m in old.got))
-            assert not new.got and not old.down
 
 
 @run
@@ -603,184 +335,6 @@ def test_handles_have_1_to_32_bytes(handle):
     for kind in (Session, PoolElement):
         with pytest.raises(ValueError):
             kind(library, handle)
-
-
-def by_tcp(transport, shell, **more):
-    return Settings(
-        [StaticRegistrar(("127.0.0.1",), shell.tcp.port, tcp=True)], announce=None, transport=transport, **more
-    )
-
-
-@run
-async def test_pool_users_by_tcp():
-    """Resolution and reports by TCP; the sessions themselves are SCTP as ever."""
-    t = Transport("userland", udp_port=0)
-    async with registrar(t, asap_tcp=("127.0.0.1", 0)) as shell, Library(settings_for(t, shell)) as library:
-        async with serving(library, "P", echo, identifier=9), Library(by_tcp(t, shell)) as user:
-            async with Session(user, "P") as session:
-                await session.send(b"by both")
-                assert (await session.recv()).data == b"by both"
-                assert user.registrar.local and user.registrar.association < 0
-                with pytest.raises(UnknownPool):
-                    await user.resolve("Q")
-                found = await asyncio.gather(*(user.resolve("P") for _ in range(100)))
-                assert {e[0].identifier for e in found} == {9}
-            for _ in range(3):
-                await user.report_unreachable("P", 9)
-            await until(lambda: shell.registrar.state.handlespace.size == 0)
-            links = shell.registrar.state.links
-            assert len([k for k in links if k[1] < 0]) == 1
-        await until(lambda: not [k for k in links if k[1] < 0])
-
-
-@run
-async def test_pool_elements_need_sctp():
-    t = Transport("userland", udp_port=0)
-    async with registrar(t, asap_tcp=("127.0.0.1", 0)) as shell:
-        async with Library(by_tcp(t, shell, connect_timeout=0.3)) as library:
-            await library.wait_registrar(5)
-            with pytest.raises(NoRegistrar):
-                await PoolElement(library, "P").start()
-        both = by_tcp(t, shell)
-        both.registrars.append(static(shell))
-        async with Library(both) as library, PoolElement(library, "P"):
-            assert library.registrar.association > 0
-
-
-@run
-async def test_the_registrar_takes_only_what_is_for_tcp():
-    t = Transport("userland", udp_port=0)
-    async with registrar(t, asap_tcp=("127.0.0.1", 0)) as shell:
-        for data in (
-            asap.encode(asap.Deregistration(b"P", 1)),
-            b"\x05\0\0\3",
-            b"\x01\0\xff\xff" + bytes(0xFFFC),
-        ):
-            reader, writer = await asyncio.open_connection("127.0.0.1", shell.tcp.port)
-            writer.write(data)
-            with pytest.raises((ConnectionError, EOFError)):
-                await reader.readexactly(1)
-            writer.close()
-        reader, writer = await asyncio.open_connection("127.0.0.1", shell.tcp.port)
-        request = asap.encode(asap.HandleResolution(b"P"))
-        for part in (request[:3], request[3:7], request[7:] + request):
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(0)
-        for _ in range(2):
-            header = await reader.readexactly(4)
-            answer = header + await reader.readexactly(int.from_bytes(header[2:]) - 4)
-            assert asap.decode(answer) == asap.HandleResolutionResponse(b"P", error=9, elements=[])
-        writer.close()
-
-
-@run
-async def test_a_registrar_by_tcp_that_ends_is_left():
-    t = Transport("userland", udp_port=0)
-    async with registrar(t, asap_tcp=("127.0.0.1", 0)) as shell:
-        async with Library(by_tcp(t, shell, connect_timeout=0.3)) as user:
-            await user.wait_registrar(5)
-            await shell.close()
-            await until(lambda: user.registrar is None)
-            with pytest.raises(NoRegistrar):
-                await user.resolve("P")
-
-
-@pytest.mark.parametrize("protocol", [TCP, UDP, SCTP])
-def test_servers_that_exist_already_are_registered(protocol):
-    """A "mapped" service: found by its pool handle, connected to by the pool user itself."""
-
-    @run
-    async def test():
-        t = Transport("userland", udp_port=0)
-        async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
-            service = Where(protocol, 8080, ("127.0.0.1",))
-            async with PoolElement(library, "Web", service=service) as element:
-                assert (element.port, element.addresses) == (8080, ("127.0.0.1",))
-                (record,) = await library.resolve("Web")
-                assert record.user_transport == service
-                if protocol != SCTP:
-                    session = Session(library, "Web", retry_delay=0.01)
-                    with pytest.raises(RSerPoolError) as caught:
-                        await session.connect(patient=False)
-                    assert caught.value.cause == causes.WRONG_PROTOCOL
-                    session.close()
-                    assert await library.resolve("Web")  # it was not reported as unreachable
-            with pytest.raises(UnknownPool):
-                await library.resolve("Web")
-
-    test()
-
-
-@run
-async def test_a_registrar_that_vanishes_is_noticed_by_its_announces():
-    """It neither announces itself nor answers any more, but its association stays: another one is taken."""
-    t = Transport("userland", udp_port=0)
-    group = ("239.77.1.2", free_udp_port())
-    config = RegistrarConfig(
-        asap_announce=group, enrp_announce=None, mentor_timeout=0.1, server_announce_cycle=0.1
-    )
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
-        answers = [True]
-        async with fake(t, lambda message: polite(message) if answers else None) as (old, settings):
-            where = Where(SCTP, old.endpoint.port, ("127.0.0.1",))
-            announce = asap.encode(asap.ServerAnnounce(0xDEAD, [where], old.endpoint.udp_port))
-            settings.registrars.clear()
-            settings.announce, settings.announce_timeout = group, 0.5
-            async with Library(settings) as library, PoolElement(library, "P", daemon=True, interval=300):
-                while library.registrar is None or not library.registrar.heard:
-                    sock.sendto(announce, group)
-                    await asyncio.sleep(0.05)
-                shell = await open_registrar(config, t)
-                try:
-                    answers.clear()
-                    began = loop.time()
-                    await until(lambda: shell.registrar.state.handlespace.size == 1)
-                    assert loop.time() - began < 5
-                    assert library.registrar.port == shell.asap.endpoint.port
-                finally:
-                    await shell.close()
-
-
-@run
-async def test_without_any_way_to_a_registrar_nothing_spins():
-    """Regression: the hunt of a daemon's element began again at once, for ever."""
-    t = Transport("userland", udp_port=0)
-    async with Library(Settings(announce=None, transport=t)) as library:
-        async with PoolElement(library, "P", daemon=True):
-            await asyncio.sleep(0.05)
-            before = time.process_time()
-            await asyncio.sleep(0.3)
-            assert time.process_time() - before < 0.15
-
-
-@run
-async def test_no_message_of_a_registrar_upsets_the_library():
-    """Mutated messages by the registrar in use and by others; afterwards everything works as before."""
-    t = Transport("userland", udp_port=0)
-    rng = random.Random(5)
-    seeds = [data for protocol, data in mutation.seeds() if protocol is asap]
-    logging.disable(logging.CRITICAL)
-    try:
-        async with registrar(t) as shell, Library(settings_for(t, shell)) as library:
-            async with serving(library, "EchoPool", echo, identifier=0x12345678) as element:
-                client = library.asap
-                for number in range(4000):
-                    link = client.registrar
-                    association = link.association if link is not None and number % 2 else 4711
-                    client._message(association, mutation.mutate(rng, rng.choice(seeds)))
-                    if number % 200 == 0:
-                        await asyncio.sleep(0)
-                        await client.wait_registrar(10)
-                await client.wait_registrar(10)
-                await client.register(element.handle, element._record)
-                async with Session(library, "EchoPool") as session:
-                    await session.send(b"still here")
-                    assert (await session.recv()).data == b"still here"
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 @run
