@@ -72,7 +72,7 @@ def registration(state: State, link: Link, message: asap.Registration, now: floa
     elif state.awaited:
         state.awaited.cancel((message.handle, identifier))
     state.keepalive_timeouts.cancel(element)
-    state.keepalives.arm(element, now + state.config.keepalive_interval)
+    state.keepalives.arm(element, now + state.randomised(state.config.keepalive_interval))
     log.log(ACTION, "%s %r", "Registered" if new else "Re-registered", element)
     updates.announce(state, element, updates.ADD, suggest=True)
     state.send(link, asap.encode(asap.RegistrationResponse(message.handle, identifier)))
@@ -171,7 +171,7 @@ def keepalive_ack(state: State, link: Link, message: asap.EndpointKeepAliveAck, 
         state.handlespace.set_home(element, state.identifier)
         updates.announce(state, element, updates.ADD)
     state.keepalive_timeouts.cancel(element)
-    state.keepalives.arm(element, now + state.config.keepalive_interval)
+    state.keepalives.arm(element, now + state.randomised(state.config.keepalive_interval))
 
 
 def endpoint_unreachable(state: State, link: Link, message: asap.EndpointUnreachable, now: float) -> None:

@@ -130,21 +130,35 @@ def test_rate_limits():
 
 def test_keepalives_follow_registration_and_acknowledgement(kit):
     kit.register(1, POOL, 7)
-    kit.run(4.9)
+    kit.run(4.3)
     assert kit.sent(asap.EndpointKeepAlive) == []
-    kit.run(0.2)
+    kit.run(1.4)
     message = kit.one(asap.EndpointKeepAlive, 1)
     assert (message.registrar, message.handle, message.identifier, message.home) == (OWN, POOL, 7, False)
     kit.run(1)
     kit.asap(1, asap.EndpointKeepAliveAck(POOL, 7))
-    kit.run(4.9)
+    kit.run(4.3)
     assert kit.sent(asap.EndpointKeepAlive) == []
-    kit.run(0.2)
+    kit.run(1.4)
     kit.one(asap.EndpointKeepAlive, 1)
     kit.run(2)
     kit.register(1, POOL, 7)  # a re-registration is a sign of life as well
-    kit.run(4.5)
+    kit.run(4.3)
     assert kit.space.size == 1
+
+
+def test_keepalives_are_distributed_over_time(kit):
+    """RFC 5352 §3.5: no bursts, however many elements were registered at once."""
+    for number in range(1, 201):
+        kit.register(1, POOL, number)
+    kit.sent()
+    asked = []
+    while len(asked) < 200:
+        kit.run(0.05)
+        asked += [kit.now] * len(kit.sent(asap.EndpointKeepAlive))
+    began, ended = asked[0] - 0.05, asked[-1]
+    assert 4.3 < began < ended < 5.7
+    assert max(asked.count(when) for when in asked) < 25
 
 
 def test_a_reported_element_is_asked_at_once_and_goes_if_it_is_silent(kit):
@@ -197,7 +211,7 @@ def test_an_element_that_was_reported_away_may_register_again(kit):
     assert kit.space.size == 1 and kit.space.find(POOL, 7).reports == 0
     assert len(kit.registrar.state.awaited) == 0
     kit.sent()
-    kit.run(5.1)
+    kit.run(5.7)
     kit.one(asap.EndpointKeepAlive, 1)
 
 

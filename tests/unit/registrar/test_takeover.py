@@ -235,7 +235,7 @@ def test_an_element_that_did_not_move_after_all_is_ours_again(kit):
     kit.asap(1, asap.EndpointKeepAliveAck(POOL, 1))
     add(kit, 1, OTHER, 51)
     kit.sent()
-    kit.run(5.1)
+    kit.run(5.7)
     kit.one(asap.EndpointKeepAlive, 1)
     kit.sent()
     kit.asap(1, asap.EndpointKeepAliveAck(POOL, 1))
