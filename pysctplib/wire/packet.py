@@ -47,7 +47,8 @@ def checksum_ok(data: bytes, begun: int | None = None) -> bool:
     """
     if begun is None:
         begun = checksum_of(data[:8])
-    return bool(CHECKSUM.unpack_from(data, 8)[0] == extend(begun, data[12:]))
+    checksum: int = CHECKSUM.unpack_from(data, 8)[0]
+    return extend(begun, data[12:]) == checksum
 
 
 def chunk(kind: int, flags: int, value: bytes) -> bytes:
