@@ -71,7 +71,7 @@ PROGRAM = Program(
 
 FRAME = 0.1  # seconds between pictures, at least
 PAUSE = 5  # times as long as a picture took
-HASTE = 1.0  # seconds that programs have to end after a signal
+HASTE = 0.7  # seconds for programs to end after a signal: we have 1.6 s; registrars wait longer for dead servers
 
 
 @asynccontextmanager
