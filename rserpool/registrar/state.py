@@ -223,7 +223,7 @@ class State:
         self.keepalive_timeouts.cancel(element)
 
     def randomised(self, cycle: float) -> float:
-        """A waiting time of one cycle, spread by an eighth so that registrars do not fall into step."""
+        """A waiting time of a cycle, spread by an eighth so that registrars and elements do not get into step."""
         return cycle * self.rng.uniform(0.875, 1.125)
 
     def send(self, link: Link, data: bytes) -> None:
