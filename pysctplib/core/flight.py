@@ -27,8 +27,8 @@ class Flight:
     """The send window. TSNs are unwrapped integers; ``cum`` is the Cumulative TSN Ack Point."""
 
     __slots__ = (
-        "a_rwnd", "cum", "gaps", "items", "marked", "next_tsn", "outstanding", "peer_rwnd", "probe", "probing",
-        "recovery_exit", "sack_at",
+        "a_rwnd", "closed", "cum", "gaps", "items", "marked", "next_tsn", "outstanding", "peer_rwnd", "probe",
+        "probing", "recovery_exit", "sack_at",
     )  # fmt: skip
 
     def __init__(self, initial_tsn: int) -> None:
@@ -39,6 +39,7 @@ class Flight:
         self.gaps: Ranges = []  # what gap blocks acknowledged
         self.marked: list[Item] = []  # to be sent again, by TSN; entries acknowledged meanwhile are skipped
         self.recovery_exit: int | None = None  # fast recovery ends when this TSN is acknowledged
+        self.closed = False  # the peer has closed its window while data was in flight, which it may have dropped
         self.peer_rwnd = 0
         self.a_rwnd = 0
         self.probe = False  # a zero window probe may be sent
@@ -81,8 +82,12 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
     f.sack_at = now
     outstanding = f.outstanding
     f.peer_rwnd = a_rwnd - outstanding if a_rwnd > outstanding else 0
-    if a_rwnd:
+    if not a_rwnd:
+        f.closed = f.closed or outstanding > 0
+    else:
         f.probing = f.probe = False
+        if f.closed:
+            _reopened(a, f, delta, now)
     a.sack_processed(delta, now)
     return length
 
@@ -106,6 +111,20 @@ def _missing(a: Association, f: Flight, data: bytes, position: int, blocks: int,
         recovering = False
     if f.gaps and (fresh or (recovering and delta)):
         _count_misses(a, f, f.gaps[-1][0] if recovering and delta else fresh[-1][1])
+
+
+def _reopened(a: Association, f: Flight, delta: int, now: float) -> None:
+    """The window is open again: send at once what was dropped while it was closed, as T3 would a second later.
+
+    That is what was sent longer ago than a round trip takes, and is not acknowledged. The congestion window stays:
+    it was the peer that had no room, not the network.
+    """
+    if delta:
+        f.closed = f.recovery_exit is not None
+        return
+    for path in a.paths.values():
+        if path.flight and path.srtt and now - path.last_data > path.srtt + 4 * path.rttvar:
+            mark_path(f, path, path)
 
 
 def acknowledge(a: Association, cumulative: int, now: float) -> None:
@@ -202,7 +221,11 @@ def _credit(a: Association, f: Flight, advanced: bool, recovering: bool, now: fl
             path.acked = 0
             path.burst_credit += acked
             path.congestion.acknowledged(path, acked, path.flight + acked, advanced, recovering)
-            path.one_packet = False
+            if path.one_packet:
+                path.one_packet = False
+                if path.flight:
+                    # The peer has seen the only packet in flight, and has dropped the rest of it for want of room.
+                    mark_path(f, path, path)
             if path.errors or not path.usable:
                 a.path_answered(path, now)
             if not path.flight:
@@ -273,6 +296,7 @@ def mark_path(f: Flight, path: Path, alternate: Path) -> int:
             item.path = alternate
     f.marked = sorted((item for item in f.marked if item.state == MARKED), key=_by_tsn)
     f.recovery_exit = None
+    f.peer_rwnd = max(f.a_rwnd - f.outstanding, 0)  # mark() adds to what was cut off at zero
     path.flight = 0
     path.timing = False
     return count

@@ -24,6 +24,7 @@ from .outbound import MARKED, SENT, Item
 
 if TYPE_CHECKING:
     from .association import Association
+    from .flight import Flight
     from .path import Path
 
 MIN_FRAGMENT = 512  # bytes of user data worth cutting off to fill a packet that has other chunks
@@ -43,10 +44,12 @@ def emit(a: Association, path: Path, parts: list[bytes]) -> None:
 def flush(a: Association, now: float) -> None:
     """Send what may be sent: retransmissions, new data, then whatever control chunks are left over."""
     if a.sends_data:
-        if a.flight.marked:
+        f = a.flight
+        if f.marked:
             _send_marked(a, now)
         queue = a.outbound.queue
-        if queue and (len(queue) > 1 or a.flight.items or not _send_lone(a, queue[0], now)):
+        blocked = (f.marked or f.closed) and _holes_first(f)
+        if queue and not blocked and (len(queue) > 1 or f.items or not _send_lone(a, queue[0], now)):
             _send_new(a, now)
         for path in a.paths.values():
             path.burst_credit = 0
@@ -103,7 +106,11 @@ def _start_t3(a: Association, path: Path, now: float, restart: bool = False) -> 
 
 
 def _send_marked(a: Association, now: float) -> None:
-    """Send chunks marked for retransmission, lowest TSN first, limited by the window of their path (rule C)."""
+    """Send chunks marked for retransmission, lowest TSN first, as the windows of path (rule C) and peer allow.
+
+    Beyond the peer's window (it counts more than user data, and drops what is too much) only the packet of a fast
+    retransmission goes, and one while nothing is in flight: T3 then serves as it does for zero window probes.
+    """
     f = a.flight
     marked = [item for item in f.marked if item.state == MARKED]
     position, count = 0, len(marked)
@@ -113,10 +120,15 @@ def _send_marked(a: Association, now: float) -> None:
         path = marked[position].path
         if path is None or not path.usable:
             path = a.current
-        if path.rtx_ignores_cwnd:
+        beyond = path.rtx_ignores_cwnd
+        if beyond:
             path.rtx_ignores_cwnd = False
         elif path.flight >= path.cwnd or (path.one_packet and path.flight):
             break
+        elif marked[position].length > f.peer_rwnd:
+            if f.outstanding:
+                break
+            beyond = f.probing = path.one_packet = True
         parts, room = _head(a, path)
         if parts and marked[position].length > room and not single:
             emit(a, path, parts)
@@ -127,6 +139,8 @@ def _send_marked(a: Association, now: float) -> None:
             if (item.length > room and parts) or (
                 item.path is not path and item.path is not None and item.path.usable
             ):
+                break
+            if item.length > f.peer_rwnd and not beyond:
                 break
             room -= item.length
             parts.append(item.chunk)
@@ -284,6 +298,11 @@ def _send_lone(a: Association, item: Item, now: float) -> bool:
     path.last_used = path.last_data = now
     a.engine.counters.out_data_chunks += 1
     return True
+
+
+def _holes_first(f: Flight) -> bool:
+    """Tell whether new data would take the room that a peer short of memory needs to close its holes (rule C)."""
+    return bool(f.marked and f.marked[0].length > f.peer_rwnd) or (f.closed and f.recovery_exit is not None)
 
 
 def _hold_back(a: Association, path: Path) -> bool:
