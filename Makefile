@@ -26,7 +26,8 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 --ignore=tests/soak --ignore=tests/interop
-	$(BIN)/pytest -n auto --dist loadfile tests/interop
+	$(BIN)/pytest -n auto --dist loadfile -m "not seconds" tests/interop
+	$(BIN)/pytest -n 1 -m seconds tests/interop
 
 # With aiortc beside us if it can be had; libusrsctp where a C compiler finds it.
 bench: $(STAMP)

@@ -13,6 +13,7 @@ import pytest
 from .programs import running
 from .stages import play
 
+pytestmark = pytest.mark.seconds
 GRACE = 1.6
 HANGING = {
     "computes": "while True: pass",

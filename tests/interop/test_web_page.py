@@ -54,6 +54,7 @@ def many_reports():
         )
 
 
+@pytest.mark.seconds
 def test_it_opens_in_under_a_second_with_500_components(browser, monitor):
     url, port = monitor
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -90,6 +91,7 @@ def painted(browser):
     })()""")
 
 
+@pytest.mark.seconds
 def test_a_server_that_is_killed_is_seen_within_a_second(browser, monitor):
     url, port = monitor
     group = f"-asapannounce=239.0.0.50:{free_udp_ports(1)[0]}"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.interop.stages import PLANS, play
+from tests.interop.stages import play
+from tests.interop.world import PLANS
 
 
 @pytest.mark.parametrize("offset", range(len(PLANS)))
