@@ -78,16 +78,16 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
         _missing(a, f, data, position, blocks, delta, now)
     elif delta:
         _credit(a, f, True, False, now)
+    if f.closed and a_rwnd:
+        _reopened(a, f, delta, a_rwnd, now)
     f.a_rwnd = a_rwnd
     f.sack_at = now
     outstanding = f.outstanding
     f.peer_rwnd = a_rwnd - outstanding if a_rwnd > outstanding else 0
-    if not a_rwnd:
-        f.closed = f.closed or outstanding > 0
-    else:
+    if a_rwnd:
         f.probing = f.probe = False
-        if f.closed:
-            _reopened(a, f, delta, now)
+    elif outstanding:
+        f.closed = True
     a.sack_processed(delta, now)
     return length
 
@@ -113,15 +113,16 @@ def _missing(a: Association, f: Flight, data: bytes, position: int, blocks: int,
         _count_misses(a, f, f.gaps[-1][0] if recovering and delta else fresh[-1][1])
 
 
-def _reopened(a: Association, f: Flight, delta: int, now: float) -> None:
-    """The window is open again: send at once what was dropped while it was closed, as T3 would a second later.
+def _reopened(a: Association, f: Flight, delta: int, a_rwnd: int, now: float) -> None:
+    """The window opens again: send at once what was dropped while it was closed, as T3 would a second later.
 
     That is what was sent longer ago than a round trip takes, and is not acknowledged. The congestion window stays:
     it was the peer that had no room, not the network.
     """
     if delta:
         f.closed = f.recovery_exit is not None
-        return
+    if delta or a_rwnd <= f.a_rwnd:
+        return  # an answer to data; only a window update tells that what it does not acknowledge is not on its way
     for path in a.paths.values():
         if path.flight and path.srtt and now - path.last_data > path.srtt + 4 * path.rttvar:
             mark_path(f, path, path)

@@ -433,8 +433,9 @@ def test_what_was_dropped_while_the_window_was_closed_goes_again_when_it_opens()
     assert 0.02 < path.srtt + 4 * path.rttvar < 0.08
     assert answer(world, a, 0, a_rwnd=5000) == []  # sooner than a round trip
     world.net.run(lambda: False, 0.06)
-    assert answer(world, a, 0, a_rwnd=5000) == [[1], [2], [3]]
-    assert answer(world, a, 0, a_rwnd=5000) == []
+    assert answer(world, a, 0, a_rwnd=5000) == []  # no window update
+    assert answer(world, a, 0, a_rwnd=6000) == [[1], [2], [3]]
+    assert answer(world, a, 0, a_rwnd=7000) == []
     assert path.cwnd == before
     assert world.a.counters.t3_expirations == 0
     assert answer(world, a, 3) == []
