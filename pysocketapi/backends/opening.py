@@ -31,10 +31,11 @@ def open_channel(
         from .kernel import KernelChannel
 
         return KernelChannel(family, one_to_many)
-    from .pumps import StackEnded, pump_for
+    from .pumps import Closed, StackEnded, pump_for
     from .userland import UserChannel
 
     while True:
         pump = pump_for(chosen, loop)
         with contextlib.suppress(StackEnded), pump.lock:
-            return UserChannel(pump, family, one_to_many)
+            if not isinstance(pump.lock, Closed):  # the stack may have ended while we waited for the lock
+                return UserChannel(pump, family, one_to_many)
