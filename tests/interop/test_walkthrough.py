@@ -216,11 +216,11 @@ def test_a_full_server_sends_users_away():
 def test_run_time_and_background(tmp_path):
     town = Town("private")
     with town.registrar_running() as registrar:
-        with town.server("-echo", "-runtime=500") as server:
+        with town.start("rspserver", "-echo", "-runtime=500") as server:
             assert server.popen.wait(10) == 0
             server.expect("Auto-stop reached!")
         pid_file = tmp_path / "pid"
-        with town.start("rspserver", "-discard", f"-daemonpidfile={pid_file}", "-runtime=3000") as parent:
+        with town.start("rspserver", "-discard", f"-daemonpidfile={pid_file}", "-runtime=5000") as parent:
             assert parent.popen.wait(10) == 0
             assert int(pid_file.read_text()) > 1
             registrar.expect(r"Registered DiscardPool")
