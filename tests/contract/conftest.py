@@ -1,7 +1,12 @@
 """The backend under test is named by CONTRACT_BACKEND: userland (default) or kernel."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import pytest
 
+from .aio_support import LOOPS
 from .differences import DIFFERENCES
 from .support import BACKEND, FAMILIES, Maker
 
@@ -30,3 +35,18 @@ def make4():
     maker = Maker(FAMILIES[0])
     yield maker
     maker.close()
+
+
+@pytest.fixture(params=list(LOOPS))
+def run(request):
+    """Run a coroutine on a loop of its own, within 30 seconds."""
+
+    def runner(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        async def bounded():
+            async with asyncio.timeout(30):
+                return await coroutine
+
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as it:
+            return it.run(bounded())
+
+    return runner

@@ -1,80 +1,16 @@
-"""The asyncio interface, on asyncio's own loop and on uvloop (docs/design.md section 4)."""
+"""The asyncio interface: servers and connections (docs/design.md section 4)."""
 
 import asyncio
 import errno
-import gc
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
 from pysocketapi import aio
 from pysocketapi import constants as c
-from pysocketapi.aio import Message
-from pysocketapi.notifications import AssocChange, SendFailedEvent, ShutdownEvent
+from pysocketapi.notifications import AssocChange, ShutdownEvent
 
-from .support import AIO_TRANSPORT as TRANSPORT
-from .support import HOSTS, options
-
-HOST = HOSTS[2]
-
-
-def _loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    try:
-        import uvloop
-    except ImportError:
-        return loops
-    return {**loops, "uvloop": uvloop.new_event_loop}
-
-
-LOOPS = _loops()
-
-
-@pytest.fixture(params=list(LOOPS))
-def run(request):
-    """Run a coroutine on a loop of its own, within 30 seconds."""
-
-    def runner(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        async def bounded():
-            async with asyncio.timeout(30):
-                return await coroutine
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as it:
-            return it.run(bounded())
-
-    return runner
-
-
-async def echo(connection: aio.SctpConnection) -> None:
-    async for message in connection:
-        await connection.send(message.data, stream=message.stream, ppid=message.ppid, unordered=message.unordered)
-    connection.close()
-
-
-async def serve(handler=echo, host=HOST, **how):
-    return await aio.start_server(handler, host, transport=TRANSPORT, **how)
-
-
-async def connect(port, host=HOST, **values):
-    return await aio.open_connection(host, port, transport=TRANSPORT, options=options(**values), timeout=20)
-
-
-async def endpoint(host=HOST, **values):
-    return await aio.open_endpoint(host, transport=TRANSPORT, options=options(**values))
-
-
-async def data_of(one_to_many: aio.SctpEndpoint) -> Message:
-    while not isinstance(item := await one_to_many.recv(), Message):
-        pass
-    return item
-
-
-async def change_of(one_to_many: aio.SctpEndpoint, state: int) -> AssocChange:
-    while True:
-        item = await one_to_many.recv()
-        if isinstance(item, AssocChange) and item.state == state:
-            return item
+from .aio_support import HOST, TRANSPORT, connect, echo, serve
+from .support import options
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1452, 65535, 150_000])
@@ -399,21 +335,6 @@ def test_regression_an_error_told_again_grew_its_traceback(run):
     run(case())
 
 
-def test_an_endpoint_that_is_dropped_is_closed(run):
-    async def case():
-        dropped, other = await endpoint(), await endpoint()
-        assoc_id = await other.connect(HOST, dropped.port, timeout=20)
-        with pytest.warns(ResourceWarning, match="unclosed SCTP endpoint"):
-            del dropped
-            gc.collect()
-        while not isinstance(note := await other.recv(), AssocChange) or note.state != c.SCTP_SHUTDOWN_COMP:
-            pass
-        assert note.assoc_id == assoc_id
-        await other.close()
-
-    run(case())
-
-
 def test_plain_functions_as_handlers(run):
     async def case():
         accepted = asyncio.get_running_loop().create_future()
@@ -422,167 +343,6 @@ def test_plain_functions_as_handlers(run):
             await peer.send(b"from a function")
             assert (await connection.recv()).data == b"from a function"
             peer.close()
-
-    run(case())
-
-
-def test_endpoint_connects_sends_and_answers(run):
-    async def case():
-        async with await endpoint() as left, await endpoint() as right:
-            assoc_id = await left.connect(HOST, right.port, timeout=20)
-            await left.send(b"hello", assoc_id, stream=2, ppid=7)
-            message = await data_of(right)
-            assert (message.data, message.stream, message.ppid) == (b"hello", 2, 7)
-            await right.send(b"answer", message.assoc_id)
-            answer = await data_of(left)
-            assert answer.data == b"answer" and answer.assoc_id == assoc_id
-            assert left.associations == [assoc_id]
-            assert left.peer_port(assoc_id) == right.port
-            assert HOST in left.peer_addresses(assoc_id) and left.local_addresses(assoc_id)
-            assert left.status(assoc_id).state == c.SCTP_ESTABLISHED
-
-    run(case())
-
-
-def test_endpoint_sets_up_by_sending(run):
-    async def case():
-        async with await endpoint() as left, await endpoint() as right:
-            first = await left.send(b"one", (HOST, right.port))
-            assert await left.send(b"two", ([HOST], right.port)) == first
-            assert (await data_of(right)).data == b"one"
-            assert (await data_of(right)).data == b"two"
-
-    run(case())
-
-
-def test_endpoint_is_told_of_associations(run):
-    async def case():
-        async with await endpoint() as left, await endpoint() as right:
-            assoc_id = await left.connect(HOST, right.port, timeout=20)
-            up = await change_of(right, c.SCTP_COMM_UP)
-            assert up.outbound_streams > 0 and up.inbound_streams > 0
-            left.shutdown(assoc_id)
-            assert (await change_of(right, c.SCTP_SHUTDOWN_COMP)).assoc_id == up.assoc_id
-            assert (await change_of(left, c.SCTP_SHUTDOWN_COMP)).assoc_id == assoc_id
-
-    run(case())
-
-
-def test_endpoint_abort_with_reason(run):
-    async def case():
-        async with await endpoint() as left, await endpoint() as right:
-            assoc_id = await left.connect(HOST, right.port, timeout=20)
-            left.abort(assoc_id, b"that is why")
-            lost = await change_of(right, c.SCTP_COMM_LOST)
-            assert lost.error == 12 and b"that is why" in lost.info
-
-    run(case())
-
-
-def test_endpoint_connection_refused(run):
-    async def case():
-        async with await endpoint() as left:
-            async with await endpoint() as gone:
-                port = gone.port
-            with pytest.raises(ConnectionRefusedError):
-                await left.connect(HOST, port, timeout=20)
-
-    run(case())
-
-
-def test_endpoint_that_does_not_listen_refuses(run):
-    async def case():
-        silent = await aio.open_endpoint(HOST, transport=TRANSPORT, listen=False, options=options())
-        async with silent, await endpoint() as left:
-            with pytest.raises(ConnectionRefusedError):
-                await left.connect(HOST, silent.port, timeout=20)
-
-    run(case())
-
-
-def test_connecting_while_another_task_receives(run):
-    async def case():
-        async with await endpoint() as left, await endpoint() as right:
-            receiver = asyncio.create_task(data_of(left))
-            await asyncio.sleep(0)
-            assoc_id = await left.connect(HOST, right.port, timeout=20)
-            up = await change_of(right, c.SCTP_COMM_UP)
-            await right.send(b"found you", up.assoc_id)
-            message = await receiver
-            assert message.data == b"found you" and message.assoc_id == assoc_id
-
-    run(case())
-
-
-def test_peeloff(run):
-    async def case():
-        async with await endpoint() as left, await endpoint() as right:
-            assoc_id = await left.connect(HOST, right.port, timeout=20)
-            await left.send(b"first", assoc_id)
-            message = await data_of(right)
-            connection = right.peeloff(message.assoc_id)
-            await left.send(b"second", assoc_id)
-            assert (await connection.recv()).data == b"second"
-            await connection.send(b"third")
-            assert (await data_of(left)).data == b"third"
-            assert right.associations == []
-            connection.close()
-            await connection.wait_closed()
-
-    run(case())
-
-
-@pytest.mark.feature("own-send-buffers")
-def test_a_slow_peer_does_not_hold_up_the_others(run):
-    async def case():
-        async with await endpoint() as hub:
-
-            async def idle(connection):
-                await asyncio.Event().wait()
-
-            slow_server = await serve(idle)
-            async with await serve() as quick_server:
-                slow = await hub.connect(HOST, slow_server.port, timeout=20)
-                quick = await hub.connect(HOST, quick_server.port, timeout=20)
-                for _ in range(100_000):
-                    if not hub.send_nowait(bytes(10_000), slow):
-                        break
-                stuck = asyncio.create_task(hub.send(bytes(10_000), slow))
-                await asyncio.sleep(0)
-                await hub.send(b"quick", quick)
-                assert (await data_of(hub)).data == b"quick"
-                stuck.cancel()
-                hub.abort(slow)
-                hub.abort(quick)
-                slow_server.close()
-
-    run(case())
-
-
-def test_a_closed_endpoint_says_so(run):
-    async def case():
-        ep = await endpoint()
-        task = asyncio.create_task(ep.recv())
-        await asyncio.sleep(0)
-        await ep.close()
-        with pytest.raises(OSError) as caught:
-            await task
-        assert caught.value.errno == errno.EBADF
-        await ep.close()
-
-    run(case())
-
-
-def test_undelivered_messages_come_back(run):
-    async def case():
-        async with await endpoint() as left, await endpoint() as right:
-            assoc_id = await left.connect(HOST, right.port, timeout=20)
-            while left.send_nowait(bytes(30_000), assoc_id, stream=1, ppid=5):
-                pass
-            left.abort(assoc_id)
-            while not isinstance(item := await left.recv(), SendFailedEvent):
-                pass
-            assert item.info.sid == 1 and item.info.ppid == 5 and item.data.strip(b"\0") == b""
 
     run(case())
 
