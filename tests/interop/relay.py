@@ -2,6 +2,9 @@
 
     python -m tests.interop.relay --server UDP-PORT [--loss 0.05] [--seed 1]
 
+SHUTDOWN COMPLETE is never dropped: who has sent it is gone, so nobody would answer the next SHUTDOWN ACK (RFC 9260
+section 8.4 rule 5), and the other end would go on for minutes.
+
 Prints ``port N``: where the client sends to. The server sees the relay's second port and answers to it. Ends on
 SIGTERM with the counts ``forwarded F dropped D``. One process, so that neither end pays for it.
 """
@@ -14,6 +17,8 @@ import selectors
 import signal
 import socket
 import sys
+
+from pysctplib.wire.chunks import SHUTDOWN_COMPLETE
 
 LOOPBACK = "127.0.0.1"
 
@@ -60,7 +65,7 @@ def main(arguments: list[str]) -> int:
                     continue
                 if incoming is front:
                     targets[front] = source
-                lost = rng.random() < options.loss
+                lost = rng.random() < options.loss and data[12:13] != bytes([SHUTDOWN_COMPLETE])
                 target = targets[outgoing]
                 counts[lost] += 1
                 if lost or target is None:
