@@ -46,20 +46,29 @@ def run(connection: socket.socket) -> None:
             start_new_session=True,
         )
         assert process.stdout is not None
-        output = process.stdout.fileno()
-        while True:
-            ready, _, _ = select.select([output, connection], [], [])
-            if connection in ready and not connection.recv(1):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                return
-            if output in ready:
-                data = os.read(output, 65536)
-                if not data:
-                    break
-                connection.sendall(data)
-        connection.sendall(STATUS + str(process.wait()).encode())
+        try:
+            ended = copy(process.stdout.fileno(), connection)
+        except OSError:  # reset: the caller was ended before it had read all
+            ended = False
+        if ended:
+            connection.sendall(STATUS + str(process.wait()).encode())
+        else:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def copy(output: int, connection: socket.socket) -> bool:
+    """Send what a command prints; tell whether it has ended, and not the connection."""
+    while True:
+        ready, _, _ = select.select([output, connection], [], [])
+        if connection in ready and not connection.recv(1):
+            return False
+        if output in ready:
+            data = os.read(output, 65536)
+            if not data:
+                return True
+            connection.sendall(data)
 
 
 def call(address: str, words: list[str]) -> int:

@@ -1,7 +1,14 @@
 """The lab itself: a guest has SCTP and the original programs, and the wire between host and guest works."""
 
+import json
+import os
+import select
+import socket
+import threading
+
 import pytest
 
+from . import agent
 from .helpers import ROOT, finish, process, run_in_guest, run_with_guest, wire_to_guest
 
 
@@ -35,3 +42,22 @@ def test_the_kernels_peer_talks_to_itself_in_the_guest():
         with process(wire.there(["sh", "-c", "echo $WORD; exit 3"], WORD="here"), cwd=ROOT) as command:
             assert command.communicate(timeout=30)[0] == "here\n"
         assert command.returncode == 3
+
+
+def test_regression_a_command_outlived_a_caller_that_had_not_read_all(tmp_path):
+    """The connection is reset then, and not just at its end. The next test found the command's ports in use."""
+    number = tmp_path / "number"
+    line = f"echo $$ > {number}; while :; do echo more; sleep 0.01; done"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        caller = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+    serving = threading.Thread(target=agent.run, args=(accepted,))
+    serving.start()
+    caller.sendall(json.dumps({"command": ["sh", "-c", line], "environment": {}}).encode() + b"\n")
+    assert caller.recv(1)
+    assert select.select([caller], [], [], 10)[0]
+    caller.close()
+    serving.join(10)
+    assert not serving.is_alive()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
