@@ -18,6 +18,7 @@ from pathlib import Path
 from struct import unpack_from
 
 from pyte.screens import Char
+from rserpool_apps.scenario import source
 
 from tests.interop.browser import Browser, chromium, chromium_or_skip
 from tests.interop.helpers import free_udp_ports, process, wait_until
@@ -49,7 +50,7 @@ def main(folder: Path) -> None:
         pool_user_and_monitor(browser, folder, Path(scratch))
         window(folder, Path(scratch))
         demo(browser, folder, Path(scratch))
-        page(browser, folder)
+        page(browser, folder, Path(scratch))
     for picture in sorted(folder.glob("*.png")):
         print(f"{picture}: {picture.stat().st_size // 1024} KB")
 
@@ -136,19 +137,26 @@ def save(frame: Path, target: Path) -> None:
     QImage(data, width, height, line, QImage.Format.Format_RGB32).save(str(target))
 
 
+def slower(scratch: Path) -> str:
+    """The file of the default scenario with a larger image, which goes on for a while after the kills."""
+    file = scratch / "slower.toml"
+    file.write_text(source("fractal").replace("=480", "=960").replace("=240", "=480").replace("= 28", "= 90"))
+    return str(file)
+
+
 def demo(browser: Browser, folder: Path, scratch: Path) -> None:
     """The default scenario of rspdemo, when the killed server's part goes on elsewhere."""
-    with terminal(ours("rspdemo", f"-png={scratch}/demo.png"), 100, 30) as shown:
+    with terminal(ours("rspdemo", slower(scratch), f"-png={scratch}/demo.png"), 100, 30) as shown:
         shown.shows("✖", 60)
         shown.shows("goes on at", 30)
-        wait_until(lambda: shown.now.text.count("✖") == 2, 10, "the registrar's end")
+        wait_until(lambda: shown.now.text.count("✖") == 2, 60, "the registrar's end")
         shoot(browser, shown.still(), folder / "rspdemo.png")
         shown.end(60)
 
 
-def page(browser: Browser, folder: Path) -> None:
+def page(browser: Browser, folder: Path, scratch: Path) -> None:
     """The page, with the same scenario."""
-    with running(ours("rspdemo", "-plain", "-web=0")) as program:
+    with running(ours("rspdemo", slower(scratch), "-plain", "-web=0", f"-png={scratch}/page.png")) as program:
         browser.open(program.expect(r"Watch it at (http://\S+)", 30)[1], 1280, 760)
         browser.wait("failovers >= 1 && [...nodes.values()].some(n => n.data.fading)", 90)
         time.sleep(0.4)  # the picture moves

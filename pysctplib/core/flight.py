@@ -278,7 +278,6 @@ def mark(f: Flight, item: Item) -> None:
     item.misses = 0
     path.flight -= item.length  # type: ignore[union-attr]
     f.outstanding -= item.length
-    f.peer_rwnd += item.length
     if item.timed:  # Karn's rule: no measurement with a chunk sent twice (section 6.3.1 C5)
         item.timed = 0.0
         path.timing = False  # type: ignore[union-attr]
@@ -297,7 +296,7 @@ def mark_path(f: Flight, path: Path, alternate: Path) -> int:
             item.path = alternate
     f.marked = sorted((item for item in f.marked if item.state == MARKED), key=_by_tsn)
     f.recovery_exit = None
-    f.peer_rwnd = max(f.a_rwnd - f.outstanding, 0)  # mark() adds to what was cut off at zero
+    f.peer_rwnd = max(f.a_rwnd - f.outstanding, 0)  # as after a SACK
     path.flight = 0
     path.timing = False
     return count
