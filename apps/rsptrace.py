@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from pysctplib.trace.frames import ENCAPSULATION, Datagram
@@ -190,10 +191,10 @@ def write(values: Values, story: Story, events: Sequence[Event], cast: Cast, unr
 
 def offline(values: Values) -> int:
     """Read all, then draw."""
-    sources = open_sources(names_of(values.files), follow=False)
-    once = Once({ENCAPSULATION, *values.udp_port}, len(sources))
     story, cast, wanted = Story(), Cast(), chosen(values)
-    events = [event for packet in read(sources, once) for event in story.packet(packet)]
+    with open_sources(names_of(values.files), follow=False) as sources:
+        once = Once({ENCAPSULATION, *values.udp_port}, len(sources))
+        events = [event for packet in read(sources, once) for event in story.packet(packet)]
     begin = story.begin or 0.0
     events = [event for event in events if wanted.takes(event, begin)]
     for component in present(events):
@@ -216,16 +217,21 @@ def offline(values: Values) -> int:
 
 async def live(values: Values) -> int:
     """Draw as packets come, until a signal or the end of the input."""
-    heard = None
-    sources: list[Source] = []
-    if values.interface:
-        heard = open_interface(values.interface)
-        once = Once({ENCAPSULATION, *values.udp_port})
-        packets: AsyncIterator[Datagram] = listen(heard, once, time.time)
-    else:
-        sources = open_sources(names_of(values.files), follow=True)
-        once = Once({ENCAPSULATION, *values.udp_port}, len(sources))
-        packets = follow(sources, once)
+    with ExitStack() as inputs:
+        sources: list[Source] = []
+        if values.interface:
+            heard = inputs.enter_context(open_interface(values.interface))
+            once = Once({ENCAPSULATION, *values.udp_port})
+            packets: AsyncIterator[Datagram] = listen(heard, once, time.time)
+        else:
+            sources = inputs.enter_context(open_sources(names_of(values.files), follow=True))
+            once = Once({ENCAPSULATION, *values.udp_port}, len(sources))
+            packets = follow(sources, once)
+        await _draw_live(values, packets, lambda: not_read(sources, once))
+    return told(sources)
+
+
+async def _draw_live(values: Values, packets: AsyncIterator[Datagram], unread: Callable[[], Counter[str]]) -> None:
     story, cast, wanted = Story(), Cast(), chosen(values)
     output, keep = Output(values, cast), bool(values.svg or values.mermaid)
     events: list[Event] = []
@@ -240,12 +246,9 @@ async def live(values: Values) -> int:
                     events.append(event)
             sys.stdout.flush()
     finally:
-        if heard is not None:
-            heard.close()
         if values.summary or keep:
-            write(values, story, events, cast, not_read(sources, once))
+            write(values, story, events, cast, unread())
         sys.stdout.flush()
-    return told(sources)
 
 
 def _live_events(story: Story, packet: Datagram, wanted: Choice) -> Iterator[Event]:

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -100,17 +101,21 @@ def names_of(words: Sequence[str]) -> list[str]:
     return names
 
 
-def open_sources(names: Sequence[str], follow: bool) -> list[Source]:
-    """Open the files. With ``follow`` one that is not there yet is made a problem, not an error. InputError."""
-    sources = []
-    for name in names:
-        try:
-            file: IO[bytes] = sys.stdin.buffer if name == STDIN else open(name, "rb", buffering=0)  # noqa: SIM115
-        except OSError as error:
-            advice = "" if not follow else "; start the program with -pcap first"
-            raise InputError(f"{name}: {error.strerror}{advice}") from None
-        sources.append(Source("standard input" if name == STDIN else name, file))
-    return sources
+@contextmanager
+def open_sources(names: Sequence[str], follow: bool) -> Iterator[list[Source]]:
+    """Open the files, and close them at the end. A missing one is an InputError, with advice for ``follow``."""
+    with ExitStack() as files:
+        sources = []
+        for name in names:
+            try:
+                file: IO[bytes] = (
+                    sys.stdin.buffer if name == STDIN else files.enter_context(open(name, "rb", buffering=0))
+                )
+            except OSError as error:
+                advice = "" if not follow else "; start the program with -pcap first"
+                raise InputError(f"{name}: {error.strerror}{advice}") from None
+            sources.append(Source("standard input" if name == STDIN else name, file))
+        yield sources
 
 
 def read(sources: Sequence[Source], once: Once) -> Iterator[Datagram]:

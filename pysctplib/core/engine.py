@@ -216,7 +216,7 @@ class Engine:
     def refuse(
         self, path: PathKey, local_port: int, peer_port: int, tag: int, listed: list[causes.Cause], flags: int = 0
     ) -> None:
-        """Send an ABORT to somebody without an association, if the rate of such answers allows."""
+        """Send an ABORT to somebody without an association."""
         value = causes.encode(listed, setup.REFUSAL)
         self.reply(path, local_port, peer_port, tag, packet.chunk(chunks.ABORT, flags, value))
 

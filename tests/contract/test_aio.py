@@ -153,6 +153,7 @@ def test_a_cancelled_receive_loses_nothing(run):
             await connection.recv()
             await connection.send(b"kept")
             arrived.set()
+            connection.close()
 
         async with await serve(handler) as server, await connect(server.port) as connection:
             for _ in range(20):
@@ -178,6 +179,7 @@ def test_a_cancelled_send_queued_all_or_nothing(run):
             async for message in connection:
                 got.append(message.data)
             done.set()
+            connection.close()
 
         async with await serve(handler) as server, await connect(server.port) as connection:
             sent = 0
@@ -207,6 +209,7 @@ def test_back_pressure_and_order_of_many_messages(run):
         async def handler(connection):
             numbers = [int.from_bytes(message.data[:4]) async for message in connection]
             got.set_result(numbers)
+            connection.close()
 
         async with await serve(handler) as server, await connect(server.port) as connection:
             for i in range(total):
@@ -224,6 +227,7 @@ def test_concurrent_senders_on_one_connection(run):
 
         async def handler(connection):
             got.set_result([message.data[:2] async for message in connection])
+            connection.close()
 
         async with await serve(handler) as server, await connect(server.port) as connection:
 
@@ -286,6 +290,7 @@ def test_a_handler_that_fails_aborts_its_connection_only(run):
             if message.data == b"fail":
                 raise ValueError("as asked")
             await connection.send(b"fine")
+            connection.close()
 
         async with await serve(handler) as server:
             bad, good = await connect(server.port), await connect(server.port)

@@ -276,6 +276,7 @@ def test_an_echo_in_another_process(make4):
     client.close()
     assert process.stdout.read() == "ended\n"
     assert process.wait(20) == 0
+    process.stdout.close()
 
 
 def test_a_process_that_ends_delivers_what_it_sent(make4):

@@ -36,7 +36,8 @@ def serve(address: str) -> None:
 def run(connection: socket.socket) -> None:
     """Run one command; its output, then its status, go to the connection."""
     with connection:
-        request = json.loads(connection.makefile("rb").readline())
+        with connection.makefile("rb") as lines:
+            request = json.loads(lines.readline())
         process = subprocess.Popen(
             request["command"],
             env={**os.environ, **request["environment"]},
@@ -46,10 +47,11 @@ def run(connection: socket.socket) -> None:
             start_new_session=True,
         )
         assert process.stdout is not None
-        try:
-            ended = copy(process.stdout.fileno(), connection)
-        except OSError:  # reset: the caller was ended before it had read all
-            ended = False
+        with process.stdout as output:
+            try:
+                ended = copy(output.fileno(), connection)
+            except OSError:  # reset: the caller was ended before it had read all
+                ended = False
         if ended:
             connection.sendall(STATUS + str(process.wait()).encode())
         else:

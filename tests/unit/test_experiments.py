@@ -63,11 +63,15 @@ def tiny(monkeypatch):
     return first
 
 
+def table(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def test_results_are_written(tiny, tmp_path, capsys):
     words = [f"-output={tmp_path}/r", "-seeds=2", "-duration=50", "-workers=1", "-noplots"]
     assert experiment.main(words) == 0
     assert str(tmp_path) in capsys.readouterr().out
-    rows = list(csv.DictReader((tmp_path / "r" / "simulation.csv").open()))
+    rows = table(tmp_path / "r" / "simulation.csv")
     assert [(r["policy"], r["x"]) for r in rows] == [(p, x) for p in tiny.curves for x in ("0.2", "0.6")]
     points = experiment.simulate([tiny], 2, 50)
     assert json.loads((tmp_path / "r" / "simulation.json").read_text()) == [asdict(p) for p in points]
@@ -94,7 +98,7 @@ def test_plots(tiny, tmp_path):
 
 
 def test_the_results_in_the_documentation_are_complete():
-    rows = list(csv.DictReader((FOLDER / "results" / "simulation.csv").open()))
+    rows = table(FOLDER / "results" / "simulation.csv")
     wanted = [(s.name, c, float(x)) for s in experiment.SWEEPS for c in s.curves for x in s.places]
     assert [(r["sweep"], r["policy"], float(r["x"])) for r in rows] == wanted
     for sweep in experiment.SWEEPS:

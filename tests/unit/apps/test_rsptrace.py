@@ -310,10 +310,9 @@ def test_following_files_that_begin_again(tmp_path, monkeypatch):
 
     write("a", packets(1, 2, 3))
     write("b", packets(1))
-    sources = trace_input.open_sources([str(tmp_path / "a"), str(tmp_path / "b")], follow=True)
     found = []
 
-    async def work():
+    async def work(sources):
         async for datagram in trace_input.follow(sources, Once((9899,), 2)):
             found.append(datagram.data)
             if len(found) == 3:
@@ -323,10 +322,10 @@ def test_following_files_that_begin_again(tmp_path, monkeypatch):
             elif len(found) == 5:
                 return
 
-    asyncio.run(asyncio.wait_for(work(), 20))
+    with trace_input.open_sources([str(tmp_path / "a"), str(tmp_path / "b")], follow=True) as sources:
+        asyncio.run(asyncio.wait_for(work(sources), 20))
     assert found == packets(1, 2, 3, 4, 5)
-    for source in sources:
-        source.file.close()
+    assert all(source.file.closed for source in sources)
 
 
 SMALL = [path.read_bytes()[:size] for path, size in (

@@ -82,7 +82,7 @@ def test_associations_of_a_loop_are_aborted_so_that_closing_waits_no_longer():
 
 def test_a_loop_that_runs_is_not_ended():
     async def go_on():
-        async with await aio.start_server(lambda _: None, "127.0.0.1", transport=TRANSPORT) as server:
+        async with await aio.start_server(aio.SctpConnection.close, "127.0.0.1", transport=TRANSPORT) as server:
             end_associations(0)
             how = {"transport": TRANSPORT, "remote_udp_port": server.udp_port, "timeout": 10}
             (await aio.open_connection("127.0.0.1", server.port, **how)).close()
