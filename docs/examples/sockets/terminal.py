@@ -28,23 +28,26 @@ def main() -> int:
     words.add_argument("host")
     words.add_argument("port", type=int)
     options = words.parse_args()
-    sock = open_socket(options, options.host, socket.SOCK_STREAM)
-    sock.settimeout(30)
-    try:
-        sock.connect((options.host, options.port))
-    except OSError as error:
-        print(f"cannot connect to {options.host}:{options.port}: {error}", file=sys.stderr)
-        return 1
-    sock.settimeout(None)
-    printer = threading.Thread(target=print_all, args=(sock, options.wait_for), daemon=True)
-    printer.start()
-    for line in sys.stdin:
-        sock.send_message(line.encode(), stream=options.stream)
-    if options.wait_for is not None:
+    with open_socket(options, options.host, socket.SOCK_STREAM) as sock:
+        sock.settimeout(30)
+        try:
+            sock.connect((options.host, options.port))
+        except OSError as error:
+            print(f"cannot connect to {options.host}:{options.port}: {error}", file=sys.stderr)
+            return 1
+        sock.settimeout(None)
+        printer = threading.Thread(target=print_all, args=(sock, options.wait_for), daemon=True)
+        printer.start()
+        try:
+            for line in sys.stdin:
+                sock.send_message(line.encode(), stream=options.stream)
+            if options.wait_for is not None:
+                printer.join()
+            sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            print(f"cannot send: {error}", file=sys.stderr)
+            return 1
         printer.join()
-    sock.shutdown(socket.SHUT_WR)
-    printer.join()
-    sock.close()
     return 0
 
 
