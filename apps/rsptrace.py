@@ -227,11 +227,13 @@ async def live(values: Values) -> int:
             sources = inputs.enter_context(open_sources(names_of(values.files), follow=True))
             once = Once({ENCAPSULATION, *values.udp_port}, len(sources))
             packets = follow(sources, once)
-        await _draw_live(values, packets, lambda: not_read(sources, once))
+        await _draw_live(values, packets, sources, once)
     return told(sources)
 
 
-async def _draw_live(values: Values, packets: AsyncIterator[Datagram], unread: Callable[[], Counter[str]]) -> None:
+async def _draw_live(
+    values: Values, packets: AsyncIterator[Datagram], sources: Sequence[Source], once: Once
+) -> None:
     story, cast, wanted = Story(), Cast(), chosen(values)
     output, keep = Output(values, cast), bool(values.svg or values.mermaid)
     events: list[Event] = []
@@ -247,7 +249,7 @@ async def _draw_live(values: Values, packets: AsyncIterator[Datagram], unread: C
             sys.stdout.flush()
     finally:
         if values.summary or keep:
-            write(values, story, events, cast, unread())
+            write(values, story, events, cast, not_read(sources, once))
         sys.stdout.flush()
 
 

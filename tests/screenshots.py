@@ -139,8 +139,13 @@ def save(frame: Path, target: Path) -> None:
 
 def slower(scratch: Path) -> str:
     """The file of the default scenario with a larger image, which goes on for a while after the kills."""
+    text = source("fractal")
+    for old, new in (("=480", "=960"), ("=240", "=480"), ("= 28", "= 90")):
+        if text.count(old) != 1:
+            raise ValueError(f"the default scenario has no {old!r} to be made {new!r}, or several")
+        text = text.replace(old, new)
     file = scratch / "slower.toml"
-    file.write_text(source("fractal").replace("=480", "=960").replace("=240", "=480").replace("= 28", "= 90"))
+    file.write_text(text)
     return str(file)
 
 
