@@ -7,7 +7,9 @@ user. Some of Qt's own questions (is that file to be replaced?) are executed nev
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 from PySide6.QtCore import QLocale, QPoint, QRect, QSocketNotifier, Qt
@@ -41,6 +43,7 @@ from .runtime import signal_descriptor
 SESSIONS = (1, 2, 3, 4, 6, 8, 9, 16, 25, 36, 49, 64, 81, 100, 144, 225, 256, 400)
 _TABLE = [qRgb(*colour) for colour in PALETTE]
 _SMALLEST, _LARGEST = (64, 64), (8192, 4096)
+_PLENTY = sys.maxsize // 4
 
 
 class _Canvas(QWidget):
@@ -180,12 +183,26 @@ def _end_dialogs() -> None:
             widget.done(0)
 
 
+def _keep_none() -> None:
+    """Give None more references than can ever be lost.
+
+    Since Python 3.12 None is immortal (PEP 683), and PySide6 (6.12; one build for all versions of Python) relies
+    on it: its functions return None without counting the reference. So with Python 3.11 each call takes one away,
+    some hundreds a second, and when none is left, after a minute or two, the interpreter aborts.
+    """
+    counted = sys.version_info < (3, 12) and sys.implementation.name == "cpython"
+    first = not hasattr(sys, "getobjects")  # the count is an object's first word, but for one sort of debug builds
+    if counted and first and sys.getrefcount(None) < _PLENTY:
+        ctypes.c_ssize_t.from_address(id(None)).value += _PLENTY
+
+
 class WindowView:
     """The image in a window."""
 
     frame = 0.03  # seconds between looks at what the user does
 
     def __init__(self, caption: str, wishes: Wishes) -> None:
+        _keep_none()
         self.wishes = wishes
         application = QApplication.instance()
         self._application = application if isinstance(application, QApplication) else QApplication([caption])

@@ -1,6 +1,8 @@
 """fractalpooluser's window, without a display: picture, menu, languages, what its user wants. Needs PySide6."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 from rserpool_apps.fractal_job import Job, Marks
@@ -150,6 +152,35 @@ def test_the_end_leaves_no_dialog(view, wishes):
     about.finished.connect(gone.append)
     view.stop()
     assert gone
+
+
+LONG = """
+import sys
+from rserpool_apps.fractal_job import Marks
+from rserpool_apps.fractal_view import Wishes
+from rserpool_apps.fractal_window import WindowView
+view = WindowView("Caption", Wishes((120, 80), 1, Marks()))
+view.start()
+for _ in range(100_000):
+    view._window.canvas.update()
+view.update(None, "")
+view.stop()
+print("done")
+"""
+
+
+def test_a_window_shown_for_long_does_not_take_all_references_to_none():
+    """PySide6 takes one at each call of a function that returns None; Python 3.11 aborted after two minutes."""
+    pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is missing", exc_type=ImportError)
+    done = subprocess.run(
+        [sys.executable, "-c", LONG],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "de_DE", "nb_NO"])
