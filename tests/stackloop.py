@@ -29,13 +29,12 @@ class Loop:
         stack.flush()
         deadline = stack.deadline()
         wait = at_most
-        if deadline is not None:
-            wait = deadline - stack.now()
-            wait = 0.0 if wait < 0.0 else at_most if wait > at_most else wait
-        for fd, _ in self.poll.poll(wait * self.unit):
+        if deadline is not None and (left := deadline - stack.now()) < wait:
+            wait = left if left > 0.0 else 0.0
+        ready = self.poll.poll(wait * self.unit)
+        for fd, _ in ready:
             stack.readable(fd)
-        # A deadline that came with what was read is seen in the next turn.
-        if deadline is not None and deadline <= stack.now():
+        if not ready or not wait:  # a deadline that came with what was read is seen in the next turn
             stack.expire()
         return stack.events()
 

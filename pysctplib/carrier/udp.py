@@ -125,8 +125,6 @@ class UdpCarrier:
         self.counters = Counters()
         self.sockets: dict[int, socket.socket] = {}
         self._by_family: dict[bool, socket.socket] = {}  # is it IPv6?
-        self._buffer = bytearray(BUFFER)
-        self._view = memoryview(self._buffer)
         self._budget: dict[int, int] = {}
         self._patience = 0  # wake-ups until a dialogue is looked at more closely
         self._names: dict[bytes, str] = {}  # PKTINFO, never of the size of a UDP_GRO -> own address
@@ -170,11 +168,11 @@ class UdpCarrier:
         sock = self.sockets.get(fd)
         if sock is None:
             return False
-        recvmsg, buffers, view, names = sock.recvmsg_into, [self._buffer], self._view, self._names
+        recvmsg, names, counters = sock.recvmsg, self._names, self.counters
         budget = self._budget[fd]
         for count in range(budget):
             try:
-                size, ancillary, flags, source = recvmsg(buffers, 128)
+                data, ancillary, _, source = recvmsg(BUFFER, 128)
             except BlockingIOError:
                 if count <= 1:
                     self._budget[fd] = 1
@@ -185,7 +183,8 @@ class UdpCarrier:
             except OSError as error:  # an ICMP error of an earlier send
                 self._note(error.errno)
                 continue
-            segment, local = size, ""
+            size = segment = len(data)
+            local = ""
             for level, kind, value in ancillary:
                 known = names.get(value)
                 if known is not None:
@@ -195,16 +194,16 @@ class UdpCarrier:
                 else:
                     local = self._name(value)
             if local is MANY:
-                self.counters.not_unicast += 1
+                counters.not_unicast += 1
                 continue
             key = (source[0], source[1], local)
             if segment >= size:
-                self.counters.received += 1
-                receive(view[:size].tobytes(), key, now)
+                counters.received += 1
+                receive(data, key, now)
             else:
                 for start in range(0, size, segment):
-                    self.counters.received += 1
-                    receive(view[start : min(start + segment, size)].tobytes(), key, now)
+                    counters.received += 1
+                    receive(data[start : start + segment], key, now)
                 if budget == 1:
                     budget = 2
         if budget == 1 and self._patience:

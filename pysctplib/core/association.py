@@ -21,7 +21,7 @@ from .config import Config
 from .events import Event, PathChange, SenderDry, SendFailed, Writable
 from .flight import Flight
 from .inbound import Inbound
-from .outbound import ACKED, Item, Outbound
+from .outbound import ACKED, Item, Outbound, new_item
 from .path import ACTIVE, INACTIVE, Path, PathKey
 from .serial import MASK
 from .states import (
@@ -159,7 +159,8 @@ class Association:
                 raise OSError(errno.EADDRNOTAVAIL, f"{path} is not an address of the peer")
         if size > self.fragment_size and self.config.disable_fragments:
             raise OSError(errno.EMSGSIZE, f"{size} bytes do not fit into one chunk")
-        item = Item(data, stream, ppid, flags, context, target, inf if lifetime is None else now + lifetime)
+        expires = inf if lifetime is None else now + lifetime
+        item = new_item(data, size, stream, ppid, flags, context, target, expires)
         outbound = self.outbound
         outbound.queue.append(item)
         outbound.bytes += size

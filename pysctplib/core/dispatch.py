@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DecodeError
 from ..wire import causes, chunks, packet
-from ..wire.chunks import DATA_HEADER, DATA_HEADER_SIZE, SACK
+from ..wire.chunks import DATA_HEADER_SIZE, SACK, unpack_data
 from ..wire.packet import CHUNK
 from . import heartbeat, setup, teardown
 from .events import RemoteError
@@ -38,7 +38,7 @@ def receive(a: Association, data: bytes, path: Path, start: int, now: float) -> 
             if position + DATA_HEADER_SIZE > end:
                 counters.drop("truncated chunk")
                 break
-            _, flags, length, tsn, stream, ssn, ppid = DATA_HEADER.unpack_from(data, position)
+            _, flags, length, tsn, stream, ssn, ppid = unpack_data(data, position)
             stop = position + length
             if length <= DATA_HEADER_SIZE or stop > end:
                 if length == DATA_HEADER_SIZE and a.takes_data:  # section 6.2: no user data

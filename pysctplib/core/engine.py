@@ -16,7 +16,8 @@ from typing import Protocol, TypeAlias
 
 from ..errors import DecodeError
 from ..wire import causes, chunks, packet, params
-from ..wire.packet import HEADER, HEADER_SIZE, checksum_ok
+from ..wire.crc32c import extend
+from ..wire.packet import HEADER, HEADER_SIZE, checksum_of, unpack_checksum
 from . import setup, teardown, timers
 from .addresses import canonical
 from .association import Association
@@ -101,7 +102,8 @@ class Engine:
             counters.drop("short packet")
             return
         a = self.by_header.get(data[:8])
-        if not checksum_ok(data, None if a is None else a.checksum_in):
+        begun = checksum_of(data[:8]) if a is None else a.checksum_in
+        if extend(begun, data[HEADER_SIZE:]) != unpack_checksum(data, 8)[0]:
             counters.checksum_errors += 1
             counters.drop("bad checksum")
             return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Message:
-    """One user message, or one part of it under partial delivery. Not a dataclass: made once per message.
+    """One user message, or one part of it under partial delivery. Not a dataclass, see `new_message`.
 
     ``eor`` is False on all parts of a message but the last. ``ppid`` is in host order. ``ssn`` is 0 for
     unordered messages. ``cumulative_tsn`` is the cumulative TSN at delivery. After taking the data the user
@@ -23,27 +23,40 @@ class Message:
 
     __slots__ = ("association", "cumulative_tsn", "data", "eor", "ppid", "ssn", "stream", "tsn", "unordered")
 
-    def __init__(
-        self,
-        association: Association,
-        stream: int,
-        ssn: int,
-        ppid: int,
-        tsn: int,
-        cumulative_tsn: int,
-        unordered: bool,
-        eor: bool,
-        data: bytes,
-    ) -> None:
-        self.association = association
-        self.stream = stream
-        self.ssn = ssn
-        self.ppid = ppid
-        self.tsn = tsn
-        self.cumulative_tsn = cumulative_tsn
-        self.unordered = unordered
-        self.eor = eor
-        self.data = data
+    association: Association
+    stream: int
+    ssn: int
+    ppid: int
+    tsn: int
+    cumulative_tsn: int
+    unordered: bool
+    eor: bool
+    data: bytes
+
+
+def new_message(
+    association: Association,
+    stream: int,
+    ssn: int,
+    ppid: int,
+    tsn: int,
+    cumulative_tsn: int,
+    unordered: bool,
+    eor: bool,
+    data: bytes,
+) -> Message:
+    """Return a new message. CPython calls a function much faster than an ``__init__``, once for each message."""
+    made = Message()
+    made.association = association
+    made.stream = stream
+    made.ssn = ssn
+    made.ppid = ppid
+    made.tsn = tsn
+    made.cumulative_tsn = cumulative_tsn
+    made.unordered = unordered
+    made.eor = eor
+    made.data = data
+    return made
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
-from ..wire.chunks import GAP_BLOCK, SACK_HEADER, SACK_HEADER_SIZE
+from ..wire.chunks import SACK_HEADER_SIZE, unpack_gap, unpack_sack
 from .outbound import ACKED, MARKED, SENT, Item
 from .ranges import Ranges, difference, normalise
 from .serial import HALF, MASK
@@ -56,7 +56,7 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
         a.engine.counters.drop("malformed chunk")
         return 0
     length: int
-    _, _, length, cumulative, a_rwnd, blocks, duplicates = SACK_HEADER.unpack_from(data, position)
+    _, _, length, cumulative, a_rwnd, blocks, duplicates = unpack_sack(data, position)
     if length != SACK_HEADER_SIZE or blocks or duplicates:
         if length < 4 or position + length > end:
             a.engine.counters.drop("malformed chunk")
@@ -72,11 +72,12 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
     if delta > len(f.items):
         a.violation(now, b"SACK of a TSN that was not sent")
         return length
-    if delta:
-        _advance(a, f, delta, now)
     if blocks or f.gaps or f.recovery_exit is not None:
+        if delta:
+            _advance(a, f, delta, now)
         _missing(a, f, data, position, blocks, delta, now)
-    elif delta:
+    elif delta and (len(f.items) > 1 or not _lone(a, f, now)):
+        _advance(a, f, delta, now)
         _credit(a, f, True, False, now)
     if f.closed and a_rwnd:
         _reopened(a, f, delta, a_rwnd, now)
@@ -100,7 +101,7 @@ def _missing(a: Association, f: Flight, data: bytes, position: int, blocks: int,
         limit = len(f.items)
         reported = []
         for index in range(blocks):
-            start, end = GAP_BLOCK.unpack_from(data, position + SACK_HEADER_SIZE + 4 * index)
+            start, end = unpack_gap(data, position + SACK_HEADER_SIZE + 4 * index)
             if 0 < start <= end <= limit:
                 reported.append((f.cum + start, f.cum + end))
         fresh = _apply_gaps(a, f, normalise(reported), now)
@@ -165,6 +166,33 @@ def _advance(a: Association, f: Flight, delta: int, now: float) -> None:
         f.outstanding -= acked
         path.t3 = 0.0
     a.buffered -= user_bytes
+
+
+def _lone(a: Association, f: Flight, now: float) -> bool:
+    """Take the acknowledgement of the only chunk in flight, if it is that; else False.
+
+    All those of a dialogue are such. The same as ``_advance`` and ``_credit``, without their loops.
+    """
+    item = f.items.pop()
+    if item.state != SENT:
+        f.items.append(item)
+        return False
+    f.cum = item.tsn
+    item.state = ACKED
+    path: Path = item.path  # type: ignore[assignment]
+    acked = item.length
+    a.buffered -= item.size
+    a.error_count = path.flight = f.outstanding = 0
+    path.t3 = inf
+    path.burst_credit += acked
+    path.one_packet = False
+    if item.timed:
+        path.measured(now - item.timed)
+        path.timing = False
+    path.congestion.acknowledged(path, acked, acked, True, False)
+    if path.errors or not path.usable:
+        a.path_answered(path, now)
+    return True
 
 
 def _left(f: Flight, path: Path, acked: int) -> None:

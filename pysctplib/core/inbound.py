@@ -17,8 +17,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..wire import causes
-from ..wire.chunks import BEGIN, END, GAP_BLOCK, IMMEDIATE, SACK, SACK_HEADER, SACK_HEADER_SIZE, UNORDERED, WHOLE
-from .events import Message, PartialDeliveryAborted
+from ..wire.chunks import BEGIN, END, IMMEDIATE, SACK, SACK_HEADER_SIZE, UNORDERED, WHOLE, pack_gap, pack_sack
+from .events import Message, PartialDeliveryAborted, new_message
 from .ranges import RangeSet
 from .serial import HALF, MASK
 
@@ -112,9 +112,9 @@ def on_data(
             _fragment(a, i, Run(full_tsn, flags, stream, ssn, ppid, data[start:end]))
             return
         if flags & UNORDERED:
-            _deliver(a, i, Message(a, stream, 0, ppid, full_tsn, i.cum, True, True, data[start:end]))
+            _deliver(a, i, new_message(a, stream, 0, ppid, full_tsn, i.cum, True, True, data[start:end]))
             return
-    message = Message(a, stream, ssn, ppid, full_tsn, i.cum, False, True, data[start:end])
+    message = new_message(a, stream, ssn, ppid, full_tsn, i.cum, False, True, data[start:end])
     if ssn == i.ssns.get(stream, 0) and i.partial is None:
         i.ssns[stream] = (ssn + 1) & 0xFFFF
         a.events.append(message)
@@ -190,7 +190,7 @@ def _fragment(a: Association, i: Inbound, run: Run) -> None:
         a.engine.counters.reassembled_messages += 1
         data = b"".join(run.parts)
         ssn = 0 if run.unordered else run.ssn
-        message = Message(a, run.stream, ssn, run.ppid, run.first, i.cum, run.unordered, True, data)
+        message = new_message(a, run.stream, ssn, run.ppid, run.first, i.cum, run.unordered, True, data)
         if run.unordered:
             _deliver(a, i, message)
         else:
@@ -245,12 +245,8 @@ def _release(a: Association, i: Inbound, stream: int) -> None:
 
 
 def _deliver(a: Association, i: Inbound, message: Message) -> None:
-    if i.partial is None:
-        a.events.append(message)
-    else:
-        i.backlog.append(
-            message
-        )  # nothing comes between the parts of a message (RFC 6458 section 8.1.20, level 0)
+    # Nothing comes between the parts of a message (RFC 6458 section 8.1.20, level 0).
+    (a.events if i.partial is None else i.backlog).append(message)
 
 
 # Partial delivery (RFC 9260 section 6.9, RFC 6458 section 8.1.21)
@@ -278,7 +274,7 @@ def _partial_piece(a: Association, i: Inbound, run: Run) -> None:
         return
     ssn = 0 if run.unordered else run.ssn
     data = b"".join(run.parts)
-    a.events.append(Message(a, run.stream, ssn, run.ppid, run.first, i.cum, run.unordered, run.end, data))
+    a.events.append(new_message(a, run.stream, ssn, run.ppid, run.first, i.cum, run.unordered, run.end, data))
     run.parts = []
     run.size = 0
     if not run.end:
@@ -361,18 +357,18 @@ def encode_sack(a: Association, room: int) -> bytes:
         a_rwnd = window(a)
     i.advertised = a_rwnd
     if not i.ranges.starts and not i.duplicates:
-        return SACK_HEADER.pack(SACK, 0, SACK_HEADER_SIZE, i.cum & MASK, a_rwnd, 0, 0)
+        return pack_sack(SACK, 0, SACK_HEADER_SIZE, i.cum & MASK, a_rwnd, 0, 0)
     space = (room - SACK_HEADER_SIZE) // 4
     cum = i.cum
     blocks = [
-        GAP_BLOCK.pack(start - cum, min(end - cum, 65535))
+        pack_gap(start - cum, min(end - cum, 65535))
         for start, end in zip(i.ranges.starts[:space], i.ranges.ends)
         if start - cum <= 65535
     ]
     duplicates = i.duplicates[: space - len(blocks)]
     i.duplicates = []
     length = SACK_HEADER_SIZE + 4 * (len(blocks) + len(duplicates))
-    head = SACK_HEADER.pack(SACK, 0, length, cum & MASK, a_rwnd, len(blocks), len(duplicates))
+    head = pack_sack(SACK, 0, length, cum & MASK, a_rwnd, len(blocks), len(duplicates))
     return b"".join((head, *blocks, *(d.to_bytes(4, "big") for d in duplicates)))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..wire.chunks import BEGIN, DATA, DATA_HEADER, DATA_HEADER_SIZE, END, IMMEDIATE, UNORDERED, WHOLE
+from ..wire.chunks import BEGIN, DATA, DATA_HEADER_SIZE, END, IMMEDIATE, UNORDERED, WHOLE, pack_data
 from ..wire.packet import PADDING
 from .serial import MASK
 
@@ -22,7 +22,7 @@ QUEUED, SENT, MARKED, ACKED = range(4)  # states of an item
 
 
 class Item:
-    """One message; or, once sent, one outstanding DATA chunk with its encoded bytes.
+    """One message; or, once sent, one outstanding DATA chunk with its encoded bytes. Made by `new_item`.
 
     ``size`` counts user bytes, ``length`` bytes of the padded chunk. ``path`` is the user's choice while
     queued, the destination of the last transmission afterwards. ``timed`` is the sending time while its RTT is
@@ -34,36 +34,43 @@ class Item:
         "ppid", "size", "ssn", "state", "stream", "timed", "tsn",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        data: bytes,
-        stream: int,
-        ppid: int,
-        flags: int,
-        context: int,
-        path: Path | None,
-        expires: float,
-    ) -> None:
-        self.data = data
-        self.size = len(data)
-        self.stream = stream
-        self.ppid = ppid
-        self.flags = flags
-        self.context = context
-        self.path = path
-        self.expires = expires
-        self.offset = 0
-        self.message: Item | None = None
-
-    # Set when a chunk is made of it (``encode``):
+    data: bytes
+    size: int
+    stream: int
+    ppid: int
+    flags: int
+    context: int
+    path: Path | None
+    expires: float
+    offset: int
+    message: Item | None
+    ssn: int  # of a message in several chunks, set with the first one
+    # Set when a chunk is made of it (``_encode``):
     chunk: bytes
     length: int
     tsn: int
-    ssn: int
     state: int
     misses: int
     fast: bool
     timed: float
+
+
+def new_item(
+    data: bytes, size: int, stream: int, ppid: int, flags: int, context: int, path: Path | None, expires: float
+) -> Item:
+    """Return a new item; why no ``__init__`` is told at `events.new_message`."""
+    made = Item()
+    made.data = data
+    made.size = size
+    made.stream = stream
+    made.ppid = ppid
+    made.flags = flags
+    made.context = context
+    made.path = path
+    made.expires = expires
+    made.offset = 0
+    made.message = None
+    return made
 
 
 class Outbound:
@@ -120,22 +127,20 @@ class Outbound:
         if end == message.size:
             self.queue.popleft()
             flags |= END | (message.flags & IMMEDIATE)
-        item = Item(
-            b"", message.stream, message.ppid, message.flags, message.context, message.path, message.expires
+        item = new_item(
+            b"", size, message.stream, message.ppid, message.flags, message.context, message.path, message.expires
         )
         item.message = message
-        item.size = size
         _encode(item, message.data[start:end], flags, tsn, message.ssn)
         return item
 
 
 def _encode(item: Item, data: bytes, flags: int, tsn: int, ssn: int) -> None:
     length = DATA_HEADER_SIZE + item.size
-    header = DATA_HEADER.pack(DATA, flags, length, tsn & MASK, item.stream, ssn, item.ppid)
+    header = pack_data(DATA, flags, length, tsn & MASK, item.stream, ssn, item.ppid)
     item.chunk = chunk = b"".join((header, data, PADDING[length & 3])) if length & 3 else header + data
     item.length = len(chunk)
     item.tsn = tsn
-    item.ssn = ssn
     item.state = SENT
     item.misses = 0
     item.fast = False

@@ -104,7 +104,7 @@ class Path:
             rttvar = self.rttvar
             self.rttvar = rttvar = rttvar + RTO_BETA * ((error if error > 0.0 else -error) - rttvar)
             self.srtt = srtt = srtt + RTO_ALPHA * error
-        spread = 4 * rttvar
+        spread = 4.0 * rttvar
         rto = srtt + (spread if spread > CLOCK_GRANULARITY else CLOCK_GRANULARITY)
         if rto < self.rto_min:
             self.rto = self.rto_min

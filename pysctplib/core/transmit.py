@@ -48,8 +48,11 @@ def flush(a: Association, now: float) -> None:
         if f.marked:
             _send_marked(a, now)
         queue = a.outbound.queue
-        blocked = (f.marked or f.closed) and _holes_first(f)
-        if queue and not blocked and (len(queue) > 1 or f.items or not _send_lone(a, queue[0], now)):
+        if (
+            queue
+            and not ((f.marked or f.closed) and _holes_first(f))
+            and (len(queue) > 1 or f.items or not _send_lone(a, queue[0], now))
+        ):
             _send_new(a, now)
         for path in a.paths.values():
             path.burst_credit = 0

@@ -48,6 +48,10 @@ DATA_HEADER_SIZE = 16
 SACK_HEADER = Struct(">BBHLLHH")  # with the chunk header: ..., cumulative TSN, a_rwnd, gap blocks, duplicates
 SACK_HEADER_SIZE = 16
 GAP_BLOCK = Struct(">HH")
+# Bound here once: a method of what was imported is looked up at each call.
+pack_data, unpack_data = DATA_HEADER.pack, DATA_HEADER.unpack_from
+pack_sack, unpack_sack = SACK_HEADER.pack, SACK_HEADER.unpack_from
+pack_gap, unpack_gap = GAP_BLOCK.pack, GAP_BLOCK.unpack_from
 INIT_BODY = Struct(">LLHHL")  # tag, a_rwnd, outbound streams, inbound streams, initial TSN
 U32 = Struct(">L")
 

@@ -16,6 +16,7 @@ HEADER = Struct(">HHL")  # source port, destination port, verification tag; the 
 HEADER_SIZE = 12
 CHUNK = Struct(">BBH")  # type, flags, length without padding
 CHECKSUM = Struct("<L")
+pack_checksum, unpack_checksum = CHECKSUM.pack, CHECKSUM.unpack_from  # see chunks.pack_data
 PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 _ZERO = bytes(4)
 
@@ -37,18 +38,13 @@ def seal(header: bytes, body: bytes, begun: int | None = None) -> bytes:
     """Return the packet of a packed ``HEADER`` and joined chunks. ``begun``: ``checksum_of(header)``, if known."""
     if begun is None:
         begun = checksum_of(header)
-    return b"".join((header, CHECKSUM.pack(extend(begun, body)), body))
+    return b"".join((header, pack_checksum(extend(begun, body)), body))
 
 
-def checksum_ok(data: bytes, begun: int | None = None) -> bool:
-    """Tell whether the checksum of a packet (at least 12 bytes) is right (RFC 9260 section 6.8).
-
-    ``begun``: the ``checksum_of`` its first 8 bytes, if that is known.
-    """
-    if begun is None:
-        begun = checksum_of(data[:8])
-    checksum: int = CHECKSUM.unpack_from(data, 8)[0]
-    return extend(begun, data[12:]) == checksum
+def checksum_ok(data: bytes) -> bool:
+    """Tell whether the checksum of a packet (at least 12 bytes) is right (RFC 9260 section 6.8)."""
+    checksum: int = unpack_checksum(data, 8)[0]
+    return extend(checksum_of(data[:8]), data[HEADER_SIZE:]) == checksum
 
 
 def chunk(kind: int, flags: int, value: bytes) -> bytes:

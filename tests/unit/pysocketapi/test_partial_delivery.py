@@ -28,7 +28,7 @@ def test_regression_a_message_after_a_restart_got_the_parts_of_an_unfinished_one
         )
 
         def message(data, eor, ssn):
-            return events.Message(association, 1, ssn, 0, 1, 1, False, eor, data)
+            return events.new_message(association, 1, ssn, 0, 1, 1, False, eor, data)
 
         channel.queue.append(message(b"unfinished", False, 0))
         assert channel.recv() is PENDING

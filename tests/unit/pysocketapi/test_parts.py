@@ -45,7 +45,7 @@ def test_regression_a_peeled_off_association_left_the_begun_message_behind():
     )
 
     def message(data, eor):
-        return events.Message(association, 1, 0, 0, 1, 1, False, eor, data)
+        return events.new_message(association, 1, 0, 0, 1, 1, False, eor, data)
 
     try:
         parent.associations[3] = association
