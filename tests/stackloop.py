@@ -72,10 +72,12 @@ def established(loop: Loop, association: Any, seconds: float = 10.0) -> list[Any
     return rest
 
 
-def offer(association: Any, data: bytes, stream: int, ppid: int, now: float) -> bool:
+def offer(
+    association: Any, data: bytes, stream: int, ppid: int, now: float, lifetime: float | None = None
+) -> bool:
     """Send a message if there is room for it; whether there was."""
     try:
-        association.send(data, stream, now, ppid=ppid)
+        association.send(data, stream, now, ppid=ppid, lifetime=lifetime)
     except BlockingIOError:
         return False
     return True

@@ -21,7 +21,7 @@ from .config import Config
 from .events import Event, PathChange, SenderDry, SendFailed, Writable
 from .flight import Flight
 from .inbound import Inbound
-from .outbound import ACKED, Item, Outbound, new_item
+from .outbound import ABANDONED, ACKED, Item, Outbound, new_item
 from .path import ACTIVE, INACTIVE, Path, PathKey
 from .serial import MASK
 from .states import (
@@ -60,10 +60,10 @@ class Association:
     __slots__ = (
         "above_half", "buffered", "bundle_one", "checksum_in", "checksum_out", "closing", "config", "control",
         "current", "dirty", "doomed", "endpoint", "engine", "error_count", "established", "events", "flight",
-        "fragment_size", "header", "header_in", "id", "inbound", "inbound_streams", "last_activity", "local_tag",
-        "outbound", "outbound_streams", "paths", "peer_adaptation", "peer_port", "peer_tag", "pending", "primary",
-        "reply_path", "scheduled", "sends_data", "shutdown_count", "state", "t1", "t2", "t5", "t_autoclose",
-        "takes_data", "ties", "user",
+        "forward_tsn", "fragment_size", "header", "header_in", "id", "inbound", "inbound_streams",
+        "last_activity", "local_tag", "outbound", "outbound_streams", "paths", "peer_adaptation", "peer_port",
+        "peer_tag", "pending", "primary", "reply_path", "scheduled", "sends_data", "shutdown_count", "state", "t1",
+        "t2", "t5", "t_autoclose", "takes_data", "ties", "user",
     )  # fmt: skip
 
     current: Path  # where new data goes
@@ -93,6 +93,7 @@ class Association:
         self.above_half = False
         self.control: list[bytes] = []  # encoded chunks for the next packet
         self.reply_path: Path | None = None  # where they go; None: where data goes
+        self.forward_tsn = False  # both ends know RFC 3758
         self.bundle_one = False  # COOKIE-ECHOED: one packet of DATA may go with COOKIE ECHO
         self.pending: setup.Pending | None = None
         self.peer_adaptation: int | None = None
@@ -130,9 +131,10 @@ class Association:
     ) -> None:
         """Queue one message (section 11.1.5).
 
-        ``ppid`` is in host order, ``lifetime`` in seconds until the first transmission at the latest, ``path`` an
-        address of the peer to prefer. OSError: EPIPE after shutdown, EAGAIN if the buffer is full, EINVAL for an
-        empty message, a bad stream or ppid, EMSGSIZE if fragmentation is disabled and needed, EADDRNOTAVAIL.
+        ``ppid`` is in host order, ``lifetime`` in seconds, after which it is not sent any more (to peers that know
+        RFC 3758 not again either), ``path`` an address of the peer to prefer. OSError: EPIPE after shutdown,
+        EAGAIN if the buffer is full, EINVAL for an empty message, a bad stream or ppid, EMSGSIZE if fragmentation
+        is disabled and needed, EADDRNOTAVAIL.
         """
         if self.closing or (not self.sends_data and self.state not in SETTING_UP):
             code = errno.ENOTCONN if self.state is CLOSED else errno.EPIPE
@@ -296,6 +298,9 @@ class Association:
         """Put unacknowledged messages back into the queue: their TSNs are void (collision, stale cookie)."""
         o = self.outbound
         for item in reversed(self.flight.items):
+            if item.state == ABANDONED:
+                self.buffered -= item.size
+                continue
             message = item.message or item
             if item.message is None:
                 item.data = item.chunk[DATA_HEADER_SIZE : DATA_HEADER_SIZE + item.size]
@@ -407,31 +412,33 @@ class Association:
             o.queue.remove(item)
             o.bytes -= item.size
             self.buffered -= item.size
-            self._failed(item, item.data, False, errno.EINVAL)
+            self.failed(item, item.data, False, errno.EINVAL)
 
     def give_up_first(self, now: float) -> None:
         """Return the first message of the queue to the user: its lifetime is over (section 11.1.5)."""
         item = self.outbound.queue[0]
         self.outbound.drop(item)
         self.buffered -= item.size
-        self._failed(item, item.data, False, errno.ETIMEDOUT)
+        self.failed(item, item.data, False, errno.ETIMEDOUT)
         self.sack_processed(1, now)
 
     def fail_unsent(self, code: int) -> None:
         """Return every message that was not wholly acknowledged to the user (section 11.2.2)."""
-        seen: set[int] = set()
+        # What was given up was told already.
+        seen = {id(item.message or item) for item in self.flight.items if item.state == ABANDONED}
         for item in [*self.flight.items, *self.outbound.queue]:
             message = item.message or item
             if id(message) in seen:
                 continue
             if item.message is None and item.data == b"":
                 if item.state != ACKED:
-                    self._failed(item, item.chunk[DATA_HEADER_SIZE : DATA_HEADER_SIZE + item.size], True, code)
+                    self.failed(item, item.chunk[DATA_HEADER_SIZE : DATA_HEADER_SIZE + item.size], True, code)
                 continue
             seen.add(id(message))
-            self._failed(message, message.data, message.offset > 0, code)
+            self.failed(message, message.data, message.offset > 0, code)
 
-    def _failed(self, item: Item, data: bytes, sent: bool, code: int) -> None:
+    def failed(self, item: Item, data: bytes, sent: bool, code: int) -> None:
+        """Return a message to the user (section 11.2.2)."""
         unordered = bool(item.flags & chunks.UNORDERED)
         event = SendFailed(self, data, item.stream, item.ppid, item.context, unordered, sent, code)
         self.events.append(event)

@@ -38,6 +38,7 @@ class Config:
     autoclose: float = 0.0  # seconds of idleness before a graceful shutdown; 0: off (RFC 6458 section 8.1.8)
     remote_udp_port: int = 9899  # RFC 6951; 0: plain SCTP over IP
     adaptation: int | None = None  # adaptation code point to announce (RFC 5061)
+    partial_reliability: bool = True  # offer RFC 3758; False: lifetimes end with the first transmission
     sender_dry_events: bool = False  # report SenderDry (RFC 6458 section 6.1.9); costs an event per idle moment
     disable_fragments: bool = False  # EMSGSIZE instead of fragmentation (RFC 6458 section 8.1.11)
 

@@ -17,7 +17,7 @@ from ..errors import DecodeError
 SPENT = 65536  # used cookies that are remembered at most, twice
 KEY_LIFETIME = 3600.0  # seconds
 MAC_SIZE = 32
-_FIXED = Struct(">ddHHHLLLLLLHHLBL")
+_FIXED = Struct(">ddHHHLLLLLLHHL?BL")
 
 
 @dataclass(slots=True)
@@ -42,6 +42,7 @@ class Cookie:
     outbound_streams: int
     inbound_streams: int
     peer_rwnd: int
+    forward_tsn: bool  # both know RFC 3758
 
 
 class Jar:
@@ -108,7 +109,7 @@ def _encode(cookie: Cookie) -> bytes:
     fixed = _FIXED.pack(
         cookie.created, cookie.lifespan, cookie.local_port, cookie.peer_port, cookie.udp_port,
         cookie.local_tag, cookie.peer_tag, cookie.local_tie, cookie.peer_tie, cookie.local_tsn, cookie.peer_tsn,
-        cookie.outbound_streams, cookie.inbound_streams, cookie.peer_rwnd,
+        cookie.outbound_streams, cookie.inbound_streams, cookie.peer_rwnd, cookie.forward_tsn,
         adaptation is not None, adaptation or 0,
     )  # fmt: skip
     return fixed + addresses

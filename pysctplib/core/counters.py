@@ -10,6 +10,7 @@ class Counters:
     """Plain numbers; they only grow, but for ``current_established``."""
 
     __slots__ = (
+        "abandoned_messages",
         "aborted",
         "active_established",
         "checksum_errors",
@@ -52,6 +53,7 @@ class Counters:
     current_established: int  # sctpCurrEstab
     active_established: int  # sctpActiveEstabs
     passive_established: int  # sctpPassiveEstabs
+    abandoned_messages: int  # given up after they were sent (RFC 3758)
     aborted: int  # sctpAborteds
     shutdowns: int  # sctpShutdowns
     fragmented_messages: int  # sctpFragUsrMsgs

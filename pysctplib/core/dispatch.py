@@ -15,7 +15,7 @@ from ..errors import DecodeError
 from ..wire import causes, chunks, packet
 from ..wire.chunks import DATA_HEADER_SIZE, SACK, unpack_data
 from ..wire.packet import CHUNK
-from . import heartbeat, setup, teardown
+from . import forward, heartbeat, setup, teardown
 from .events import RemoteError
 from .flight import on_sack
 from .inbound import on_data, packet_done
@@ -162,6 +162,18 @@ def _on_shutdown_ack(a: Association, flags: int, value: bytes, path: Path, now: 
         a.engine.counters.drop("SHUTDOWN ACK in a wrong state")
 
 
+def _on_forward_tsn(a: Association, flags: int, value: bytes, path: Path, now: float) -> None:
+    """FORWARD TSN (RFC 3758 section 3.6); without the peer's consent, or ours, a chunk that is not known."""
+    if not a.forward_tsn:
+        _unknown(a, chunks.FORWARD_TSN, packet.chunk(chunks.FORWARD_TSN, flags, value))
+    elif not a.takes_data:
+        a.engine.counters.drop("FORWARD TSN in a wrong state")
+    else:
+        forward.on_forward_tsn(a, value, path, now)
+        if a.state is SHUTDOWN_SENT:
+            teardown.data_while_sent(a, now)
+
+
 _SHUTTING = (SHUTDOWN_SENT, SHUTDOWN_ACK_SENT)
 _ESTABLISHED = (*SENDS_DATA, *_SHUTTING)
 
@@ -178,4 +190,5 @@ CHUNKS: dict[int, Callable[[Association, int, bytes, Path, float], None]] = {
     chunks.COOKIE_ECHO: _not_here("COOKIE ECHO that is not the first chunk"),
     chunks.COOKIE_ACK: setup.on_cookie_ack,
     chunks.SHUTDOWN_COMPLETE: _checked((SHUTDOWN_ACK_SENT,), _on_shutdown_complete, "SHUTDOWN COMPLETE"),
+    chunks.FORWARD_TSN: _on_forward_tsn,
 }

@@ -12,7 +12,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..wire.chunks import SACK_HEADER_SIZE, unpack_gap, unpack_sack
-from .outbound import ACKED, MARKED, SENT, Item
+from . import forward
+from .outbound import ABANDONED, ACKED, MARKED, SENT, Item
 from .ranges import Ranges, difference, normalise
 from .serial import HALF, MASK
 
@@ -27,8 +28,8 @@ class Flight:
     """The send window. TSNs are unwrapped integers; ``cum`` is the Cumulative TSN Ack Point."""
 
     __slots__ = (
-        "a_rwnd", "closed", "cum", "gaps", "items", "marked", "next_tsn", "outstanding", "peer_rwnd", "probe",
-        "probing", "recovery_exit", "sack_at",
+        "a_rwnd", "abandoned", "closed", "cum", "gaps", "items", "marked", "next_tsn", "outstanding", "peer_rwnd",
+        "probe", "probing", "recovery_exit", "sack_at",
     )  # fmt: skip
 
     def __init__(self, initial_tsn: int) -> None:
@@ -40,6 +41,7 @@ class Flight:
         self.marked: list[Item] = []  # to be sent again, by TSN; entries acknowledged meanwhile are skipped
         self.recovery_exit: int | None = None  # fast recovery ends when this TSN is acknowledged
         self.closed = False  # the peer has closed its window while data was in flight, which it may have dropped
+        self.abandoned = 0  # how many items are, see forward
         self.peer_rwnd = 0
         self.a_rwnd = 0
         self.probe = False  # a zero window probe may be sent
@@ -72,6 +74,7 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
     if delta > len(f.items):
         a.violation(now, b"SACK of a TSN that was not sent")
         return length
+    skipping = f.abandoned
     if blocks or f.gaps or f.recovery_exit is not None:
         if delta:
             _advance(a, f, delta, now)
@@ -89,6 +92,8 @@ def on_sack(a: Association, data: bytes, position: int, end: int, now: float) ->
         f.probing = f.probe = False
     elif outstanding:
         f.closed = True
+    if skipping:
+        forward.acknowledged(a, delta, now)
     a.sack_processed(delta, now)
     return length
 
@@ -134,10 +139,12 @@ def acknowledge(a: Association, cumulative: int, now: float) -> None:
     f = a.flight
     delta = (cumulative - f.cum) & MASK
     if 0 < delta <= len(f.items):
-        recovering = f.recovery_exit is not None
+        recovering, skipping = f.recovery_exit is not None, f.abandoned
         _advance(a, f, delta, now)
         f.gaps = [(max(start, f.cum + 1), end) for start, end in f.gaps if end > f.cum]
         _credit(a, f, True, recovering, now)
+        if skipping:
+            forward.acknowledged(a, delta, now)
         a.sack_processed(delta, now)
 
 
@@ -159,6 +166,8 @@ def _advance(a: Association, f: Flight, delta: int, now: float) -> None:
             if item.timed:
                 path.measured(now - item.timed)  # type: ignore[union-attr]
                 path.timing = False  # type: ignore[union-attr]
+        elif item.state == ABANDONED:
+            f.abandoned -= 1
         item.state = ACKED
     if path is not None:  # as in _left
         path.flight -= acked
@@ -224,11 +233,14 @@ def _apply_gaps(a: Association, f: Flight, reported: Ranges, now: float) -> Rang
                     path.measured(now - item.timed)  # type: ignore[union-attr]
                     path.timing = False  # type: ignore[union-attr]
                     item.timed = 0.0
-            item.state = ACKED
+            if item.state != ABANDONED:
+                item.state = ACKED
     for start, end in difference(known, reported):
         # Reneged (section 6.2.1 D iii, rule R4): outstanding again, with one miss.
         for index in range(start - base, end - base + 1):
             item = items[index]
+            if item.state == ABANDONED:
+                continue
             a.engine.counters.reneged_tsns += 1
             item.state = SENT
             item.misses = 1

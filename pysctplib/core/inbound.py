@@ -244,6 +244,25 @@ def _release(a: Association, i: Inbound, stream: int) -> None:
                 _begin_partial(a, i, run)
 
 
+def skip(a: Association, stream: int, ssn: int) -> None:
+    """Expect nothing more up to this SSN (RFC 3758 section 3.6); deliver what is there of it, and what follows."""
+    i = a.inbound
+    expected = i.ssns.get(stream, 0)
+    steps = (ssn - expected) & 0xFFFF
+    if steps >= 0x8000 or stream >= a.inbound_streams:
+        return
+    i.ssns[stream] = (ssn + 1) & 0xFFFF
+    queue = i.waiting.get(stream)
+    if queue is not None:
+        for number in sorted(queue, key=lambda number: (number - expected) & 0xFFFF):
+            if (number - expected) & 0xFFFF > steps:
+                break
+            message = queue.pop(number)
+            message.cumulative_tsn = i.cum
+            _deliver(a, i, message)
+        _release(a, i, stream)
+
+
 def _deliver(a: Association, i: Inbound, message: Message) -> None:
     # Nothing comes between the parts of a message (RFC 6458 section 8.1.20, level 0).
     (a.events if i.partial is None else i.backlog).append(message)

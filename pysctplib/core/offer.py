@@ -1,7 +1,8 @@
 """What INIT and INIT ACK say besides their numbers: the peer's parameters read, the own ones listed.
 
-RFC 9260 sections 3.2.1 (unknown parameters), 3.3.2.1, 3.3.3.1 and 5.1.2 (addresses). Which parameters are known is
-the table ``READERS``; an extension adds its own there. What follows from an offer is decided in ``setup``.
+RFC 9260 sections 3.2.1 (unknown parameters), 3.3.2.1, 3.3.3.1 and 5.1.2 (addresses); RFC 3758 section 3.1. Which
+parameters are known is the table ``READERS``; an extension adds its own there. What follows from an offer is
+decided in ``setup``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..wire import params
 from .addresses import is_loopback, usable_destination
 
 if TYPE_CHECKING:
+    from .config import Config
     from .endpoint import Endpoint
     from .path import PathKey
 
@@ -31,6 +33,7 @@ class Offer:
     preservation: float = 0.0
     adaptation: int | None = None
     host_name: bytes | None = None
+    forward_tsn: bool = False
     unknown: list[params.Parameter] = field(default_factory=list)
 
 
@@ -60,6 +63,10 @@ def _read_host_name(kind: int, value: bytes, offer: Offer) -> None:
     offer.host_name = value
 
 
+def _read_forward_tsn(kind: int, value: bytes, offer: Offer) -> None:
+    offer.forward_tsn = True
+
+
 def _ignore(kind: int, value: bytes, offer: Offer) -> None:
     """Known, and nothing to do."""
 
@@ -73,6 +80,7 @@ READERS: dict[int, Callable[[int, bytes, Offer], None]] = {
     params.HOST_NAME_ADDRESS: _read_host_name,
     params.SUPPORTED_ADDRESS_TYPES: _ignore,
     params.ADAPTATION_INDICATION: _read_adaptation,
+    params.FORWARD_TSN_SUPPORTED: _read_forward_tsn,
 }
 
 
@@ -130,10 +138,12 @@ def _listed(endpoint: Endpoint, peer: str) -> tuple[str, ...]:
     return listed
 
 
-def own_parameters(endpoint: Endpoint, config_adaptation: int | None, peer: str) -> list[params.Parameter]:
-    """Own addresses, if the peer may know several (section 5.1.2), and the adaptation code point."""
+def own_parameters(endpoint: Endpoint, config: Config, peer: str) -> list[params.Parameter]:
+    """Own addresses, if the peer may know several (section 5.1.2), the adaptation code point, extensions."""
     listed = _listed(endpoint, peer)
     result = [params.encode_address(address) for address in listed] if len(listed) > 1 else []
-    if config_adaptation is not None:
-        result.append((params.ADAPTATION_INDICATION, config_adaptation.to_bytes(4, "big")))
+    if config.adaptation is not None:
+        result.append((params.ADAPTATION_INDICATION, config.adaptation.to_bytes(4, "big")))
+    if config.partial_reliability:
+        result.append((params.FORWARD_TSN_SUPPORTED, b""))
     return result

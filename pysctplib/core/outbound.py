@@ -18,7 +18,7 @@ from .serial import MASK
 if TYPE_CHECKING:
     from .path import Path
 
-QUEUED, SENT, MARKED, ACKED = range(4)  # states of an item
+QUEUED, SENT, MARKED, ACKED, ABANDONED = range(5)  # states of an item
 
 
 class Item:

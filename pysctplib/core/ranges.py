@@ -65,6 +65,13 @@ class RangeSet:
             return self.ends.pop(0)
         return start - 1
 
+    def forward(self, value: int) -> int:
+        """Remove all up to ``value`` and what follows without a hole; return the last one, at least ``value``."""
+        index = bisect_right(self.starts, value + 1)
+        end = max(value, self.ends[index - 1]) if index else value
+        del self.starts[:index], self.ends[:index]
+        return end
+
     def pairs(self) -> Ranges:
         """Return the ranges as (start, end) pairs."""
         return list(zip(self.starts, self.ends))

@@ -73,7 +73,7 @@ def begin(a: Association, now: float) -> None:
         config.outbound_streams,
         config.max_inbound_streams,
         tsn,
-        own_parameters(a.endpoint, config.adaptation, a.current.address),
+        own_parameters(a.endpoint, config, a.current.address),
     )
     a.pending = Pending(tsn, chunks.encode(init), list(a.paths), rto=a.current.rto)
     a.move("associate by user")
@@ -162,6 +162,7 @@ def on_init_ack(a: Association, flags: int, value: bytes, path: Path | None, key
         min(a.config.max_inbound_streams, init.outbound_streams),
     )
     a.fail_streams()
+    a.forward_tsn = a.config.partial_reliability and offer.forward_tsn
     a.peer_adaptation = offer.adaptation
     a.move("INIT ACK received")
     pending.attempts = 0
@@ -341,9 +342,10 @@ def _send_init_ack(
         offer.adaptation, key[0], key[2], addresses,
         now, config.valid_cookie_life + offer.preservation, endpoint.port, peer_port, key[1], tag, init.tag,
         ties[0], ties[1], tsn, init.initial_tsn, outbound, inbound, init.a_rwnd,
+        config.partial_reliability and offer.forward_tsn,
     )  # fmt: skip
     parameters = [(params.STATE_COOKIE, engine.jar.seal(cookie, now))]
-    parameters += own_parameters(endpoint, config.adaptation, key[0])
+    parameters += own_parameters(endpoint, config, key[0])
     room = 1024  # the answer stays in proportion to the question (section 3.2.1: SHOULD fit)
     for kind, value in offer.unknown:
         room -= len(value) + 12
@@ -452,6 +454,7 @@ def _install(a: Association, cookie: Cookie, now: float) -> None:
         a.add_path((address, cookie.udp_port, own_source(a.endpoint, source, address) or ""), confirmed=False)
     a.refresh_fragment_size()
     a.adopt(cookie.local_tsn, cookie.peer_tsn, cookie.peer_rwnd, cookie.outbound_streams, cookie.inbound_streams)
+    a.forward_tsn = cookie.forward_tsn
     a.peer_adaptation = cookie.adaptation
 
 

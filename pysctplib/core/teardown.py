@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DecodeError
 from ..wire import causes, chunks, packet
-from . import flight, heartbeat
+from . import flight, forward, heartbeat
 from .events import CannotStart, CommunicationLost, PeerShutdown, ShutdownComplete
 from .inbound import encode_sack, give_up_partial
 from .serial import MASK
@@ -136,6 +136,8 @@ def on_shutdown(a: Association, flags: int, value: bytes, path: Path, now: float
     if a.state is not SHUTDOWN_RECEIVED:
         a.move("SHUTDOWN received")
         a.closing = True
+        if a.forward_tsn:
+            forward.no_more(a, now)
         a.events.append(PeerShutdown(a))
     flight.acknowledge(a, cumulative, now)
     if a.state is SHUTDOWN_RECEIVED:

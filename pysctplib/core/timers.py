@@ -9,7 +9,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from . import heartbeat, setup, teardown
+from . import forward, heartbeat, setup, teardown
+from .outbound import ABANDONED
 from .states import CLOSED
 
 if TYPE_CHECKING:
@@ -60,12 +61,21 @@ def run(a: Association, now: float) -> None:
 
 
 def t3_expired(a: Association, path: Path, now: float) -> None:
-    """T3-rtx of a path (section 6.3.3); with nothing in flight it is the timer of zero window probes (6.1 A)."""
+    """T3-rtx of a path (section 6.3.3); with nothing in flight it is the timer of zero window probes (6.1 A).
+
+    And of a FORWARD TSN that is not acknowledged (RFC 3758 section 3.5 C5).
+    """
     path.t3 = inf
     f = a.flight
     if not a.sends_data:
         return
     if not path.flight:
+        if f.items and f.items[0].state == ABANDONED:
+            a.engine.counters.t3_expirations += 1
+            if a.path_failed(path, now, counts=True):
+                path.back_off()
+                forward.send(a, now)
+            return
         if a.outbound.queue and not f.outstanding and not f.marked:
             path.back_off()
             f.probe = True

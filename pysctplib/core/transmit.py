@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..wire.chunks import DATA_HEADER_SIZE, IMMEDIATE
 from ..wire.packet import seal
+from . import forward
 from .inbound import encode_sack
 from .outbound import MARKED, SENT, Item
 
@@ -115,6 +116,8 @@ def _send_marked(a: Association, now: float) -> None:
     retransmission goes, and one while nothing is in flight: T3 then serves as it does for zero window probes.
     """
     f = a.flight
+    if a.forward_tsn and a.sends_data:
+        forward.give_up_late(a, now)
     marked = [item for item in f.marked if item.state == MARKED]
     position, count = 0, len(marked)
     oldest = f.items[0] if f.items else None

@@ -39,7 +39,8 @@ def sctp_send(
 ) -> int:
     """Send one message.
 
-    ``lifetime``: ms within which its transmission has to begin; 0 and SCTP_INFINITE_LIFETIME: no limit.
+    ``lifetime``: ms after which it is not sent any more, with PR-SCTP not again either; 0 and
+    SCTP_INFINITE_LIFETIME: no limit.
     ``dontBundle``: no message after this one goes into the same packet, nor one before it if the windows have let
     it go.
 

@@ -118,6 +118,7 @@ def sctp_registerInstance(
         outbound_streams=noOfOutStreams,
         max_inbound_streams=noOfInStreams,
         send_buffer=_SEND_BUFFER,
+        partial_reliability=bool(lib.parameters.supportPRSCTP),
         nodelay=True,  # SCTPLIB sends at once what the windows allow
     )
     try:

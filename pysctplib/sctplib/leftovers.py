@@ -24,7 +24,7 @@ def unsent(association: Association) -> deque[Leftover]:
 
 def unacked(association: Association) -> deque[Leftover]:
     """Return the DATA chunks that were sent and not acknowledged, by TSN."""
-    return deque(_sent(item) for item in association.flight.items if item.state != ACKED)
+    return deque(_sent(item) for item in association.flight.items if item.state < ACKED)
 
 
 def _queued(item: Item) -> Leftover:

@@ -296,16 +296,19 @@ def sctp_setLibraryParameters(params: SCTP_LibraryParameters) -> int:
     """Set the parameters of the library, all or none.
 
     SCTP_PARAMETER_PROBLEM unless flags are 0 or 1 and the checksum is one of the two; SCTP_NOT_SUPPORTED for
-    Adler-32 (RFC 3309 replaced it), for PR-SCTP and for ADD-IP, which the engine does not speak.
+    Adler-32 (RFC 3309 replaced it) and for ADD-IP, which the engine does not speak. PR-SCTP concerns associations
+    to come.
     """
     lib = library()
     flags = (params.sendOotbAborts, params.supportPRSCTP, params.supportADDIP)
     checksums = (c.SCTP_CHECKSUM_ALGORITHM_CRC32C, c.SCTP_CHECKSUM_ALGORITHM_ADLER32)
     if any(flag not in (0, 1) for flag in flags) or params.checksumAlgorithm not in checksums:
         return c.SCTP_PARAMETER_PROBLEM
-    if params.checksumAlgorithm != c.SCTP_CHECKSUM_ALGORITHM_CRC32C or params.supportPRSCTP or params.supportADDIP:
+    if params.checksumAlgorithm != c.SCTP_CHECKSUM_ALGORITHM_CRC32C or params.supportADDIP:
         return c.SCTP_NOT_SUPPORTED
     lib.stack.engine.answer_ootb = bool(params.sendOotbAborts)
+    for endpoint in lib.stack.engine.endpoints.values():
+        endpoint.config.partial_reliability = bool(params.supportPRSCTP)
     lib.parameters = replace(params)
     return c.SCTP_SUCCESS
 

@@ -51,6 +51,7 @@ def sctp_getAssocStatus(associationID: int) -> tuple[int, SCTP_AssociationStatus
         destPort=a.peer_port,
         outStreams=a.outbound_streams,
         inStreams=a.inbound_streams,
+        supportUnreliableStreams=int(a.forward_tsn),
         primaryAddressIndex=addresses.index(a.primary.address),
         currentReceiverWindowSize=snapshot.peer_rwnd,
         outstandingBytes=a.flight.outstanding,

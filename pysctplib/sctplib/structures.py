@@ -47,7 +47,7 @@ class SCTP_LibraryParameters:
 
     sendOotbAborts: int = 1
     checksumAlgorithm: int = SCTP_CHECKSUM_ALGORITHM_CRC32C
-    supportPRSCTP: int = 0
+    supportPRSCTP: int = 1
     supportADDIP: int = 0
 
 

@@ -53,7 +53,8 @@ def explain(kind: int, flags: int, value: bytes) -> Explanation:
         return Explanation(title, f"a chunk of another RFC, {len(value)} bytes", "RFC 9260 section 3.2")
     section, words = teller
     text, fields = words(chunks.decode(kind, flags, value))
-    return Explanation(title, text, f"RFC 9260 section {section}", fields)
+    where = section if section.startswith("RFC") else f"RFC 9260 section {section}"
+    return Explanation(title, text, where, fields)
 
 
 def cause_text(found: list[causes.Cause]) -> str:
@@ -173,6 +174,14 @@ def _shutdown(c: chunks.Shutdown) -> tuple[str, Fields]:
     return "has nothing more to send and wants to end", (("cumulative TSN", str(c.cumulative_tsn)),)
 
 
+def _forward(c: chunks.ForwardTsn) -> tuple[str, Fields]:
+    streams = ", ".join(f"{stream} up to SSN {ssn}" for stream, ssn in c.skipped[:8])
+    return f"does not send again what is missing up to TSN {c.cumulative_tsn}", (
+        ("new cumulative TSN", str(c.cumulative_tsn)),
+        ("streams", streams or "none"),
+    )
+
+
 def _cookie(c: chunks.CookieEcho) -> tuple[str, Fields]:
     return "gives the cookie back: the sender is where it says", (("cookie", f"{len(c.cookie)} bytes"),)
 
@@ -195,4 +204,5 @@ _TELLERS: dict[int, tuple[str, Callable[[Any], tuple[str, Fields]]]] = {
     chunks.COOKIE_ECHO: ("3.3.11", _cookie),
     chunks.COOKIE_ACK: ("3.3.12", _plain("the association is up at both ends")),
     chunks.SHUTDOWN_COMPLETE: ("3.3.13", _plain("the association is gone")),
+    chunks.FORWARD_TSN: ("RFC 3758 section 3.2", _forward),
 }

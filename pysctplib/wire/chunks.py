@@ -28,11 +28,13 @@ ERROR = 9
 COOKIE_ECHO = 10
 COOKIE_ACK = 11
 SHUTDOWN_COMPLETE = 14
+FORWARD_TSN = 192  # RFC 3758
 
 NAMES = {
     DATA: "DATA", INIT: "INIT", INIT_ACK: "INIT ACK", SACK: "SACK", HEARTBEAT: "HEARTBEAT",
     HEARTBEAT_ACK: "HEARTBEAT ACK", ABORT: "ABORT", SHUTDOWN: "SHUTDOWN", SHUTDOWN_ACK: "SHUTDOWN ACK",
     ERROR: "ERROR", COOKIE_ECHO: "COOKIE ECHO", COOKIE_ACK: "COOKIE ACK", SHUTDOWN_COMPLETE: "SHUTDOWN COMPLETE",
+    FORWARD_TSN: "FORWARD TSN",
 }  # fmt: skip
 
 # Flags of DATA (section 3.3.1; I: RFC 7053), and of ABORT and SHUTDOWN COMPLETE.
@@ -54,6 +56,7 @@ pack_sack, unpack_sack = SACK_HEADER.pack, SACK_HEADER.unpack_from
 pack_gap, unpack_gap = GAP_BLOCK.pack, GAP_BLOCK.unpack_from
 INIT_BODY = Struct(">LLHHL")  # tag, a_rwnd, outbound streams, inbound streams, initial TSN
 U32 = Struct(">L")
+SKIPPED = Struct(">HH")  # of FORWARD TSN: stream, SSN
 
 
 @dataclass(slots=True)
@@ -143,6 +146,15 @@ class Bare:
 
 
 @dataclass(slots=True)
+class ForwardTsn:
+    """FORWARD TSN (RFC 3758 section 3.2): the new cumulative TSN, and the last SSN skipped of each stream."""
+
+    cumulative_tsn: int
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    flags: int = 0
+
+
+@dataclass(slots=True)
 class Unknown:
     """A chunk of a type that is not known here."""
 
@@ -151,7 +163,9 @@ class Unknown:
     value: bytes
 
 
-Chunk: TypeAlias = Data | Init | Sack | Heartbeat | Abort | Error | Shutdown | CookieEcho | Bare | Unknown
+Chunk: TypeAlias = (
+    Data | Init | Sack | Heartbeat | Abort | Error | Shutdown | CookieEcho | Bare | ForwardTsn | Unknown
+)
 
 
 def _need(value: bytes, size: int, what: str, exact: bool = False) -> None:
@@ -188,6 +202,15 @@ def _shutdown(flags: int, value: bytes) -> Shutdown:
     return Shutdown(U32.unpack(value)[0], flags)
 
 
+def decode_forward(value: bytes, flags: int = 0) -> ForwardTsn:
+    """Return a FORWARD TSN from its value."""
+    _need(value, 4, "FORWARD TSN")
+    if len(value) & 3:
+        raise DecodeError(f"FORWARD TSN of {len(value)} bytes")
+    skipped = [SKIPPED.unpack_from(value, start) for start in range(4, len(value), 4)]
+    return ForwardTsn(U32.unpack_from(value)[0], skipped, flags)
+
+
 def _bare(kind: int) -> Callable[[int, bytes], Bare]:
     def build(flags: int, value: bytes) -> Bare:
         _need(value, 0, NAMES[kind], exact=True)
@@ -210,6 +233,7 @@ DECODERS: dict[int, Callable[[int, bytes], Chunk]] = {
     COOKIE_ECHO: lambda flags, value: CookieEcho(value, flags),
     COOKIE_ACK: _bare(COOKIE_ACK),
     SHUTDOWN_COMPLETE: _bare(SHUTDOWN_COMPLETE),
+    FORWARD_TSN: lambda flags, value: decode_forward(value, flags),
 }
 
 
@@ -247,6 +271,9 @@ def _value(chunk: Chunk) -> tuple[int, bytes]:
             return COOKIE_ECHO, chunk.cookie
         case Bare():
             return chunk.kind, b""
+        case ForwardTsn():
+            pairs = [SKIPPED.pack(*pair) for pair in chunk.skipped]
+            return FORWARD_TSN, b"".join((U32.pack(chunk.cumulative_tsn), *pairs))
         case Unknown():
             return chunk.kind, chunk.value
 

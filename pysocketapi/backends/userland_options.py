@@ -511,6 +511,18 @@ def _set_encaps(channel: UserChannel, value: s.UdpEncaps) -> None:
         path.learn((path.address, value.port, path.key[2]))
 
 
+def _get_pr_supported(channel: UserChannel, value: s.AssocValue | None) -> s.AssocValue:
+    assoc_id = value.assoc_id if value else 0
+    association = association_of(channel, assoc_id)
+    on = channel.config.partial_reliability if association is None else association.forward_tsn
+    return s.AssocValue(assoc_id, int(on))
+
+
+def _set_pr_supported(channel: UserChannel, value: s.AssocValue) -> None:
+    association_of(channel, value.assoc_id)
+    channel.config.partial_reliability = bool(value.value)  # only set-ups look at it
+
+
 _bool_pair = (bool, bool)
 _TABLE: dict[int, tuple[Any, Any]] = {
     c.SCTP_RTOINFO: (_get_rto, _set_rto),
@@ -541,6 +553,7 @@ _TABLE: dict[int, tuple[Any, Any]] = {
     c.SCTP_GET_ASSOC_NUMBER: (_get_number, None),
     c.SCTP_GET_ASSOC_ID_LIST: (_get_ids, None),
     c.SCTP_REMOTE_UDP_ENCAPS_PORT: (_get_encaps, _set_encaps),
+    c.SCTP_PR_SUPPORTED: (_get_pr_supported, _set_pr_supported),
 }
 SUPPORTED = frozenset(_TABLE)
 

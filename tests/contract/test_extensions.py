@@ -23,7 +23,6 @@ FEATURES = {
     "pf": [c.SCTP_EXPOSE_POTENTIALLY_FAILED_STATE, c.SCTP_PEER_ADDR_THLDS],
     "plpmtud": [c.SCTP_PLPMTUD_PROBE_INTERVAL],
     "reuse-port": [c.SCTP_REUSE_PORT],
-    "pr-policies": [c.SCTP_PR_SUPPORTED],
 }
 
 
@@ -142,6 +141,15 @@ def test_an_association_can_be_reset(make4):
     assert notification_from(server, n.AssocResetEvent)
     client.send(b"goes on")
     assert server.recv(100) == b"goes on"
+
+
+def test_partial_reliability_is_agreed_upon_unless_switched_off(make4):
+    client, server = make4.pair()
+    assert get(client, c.SCTP_PR_SUPPORTED).value == get(server, c.SCTP_PR_SUPPORTED).value == 1
+    client, server = make4.pair(lambda sock: sctp(sock, c.SCTP_PR_SUPPORTED, s.AssocValue(0, 0)))
+    assert get(client, c.SCTP_PR_SUPPORTED).value == get(server, c.SCTP_PR_SUPPORTED).value == 0
+    client.send_message(b"goes", lifetime=5.0)
+    assert server.recv(100) == b"goes"
 
 
 @pytest.mark.feature("pr-policies")

@@ -3,8 +3,9 @@
     python -m tests.interop.kernelpeer listen|connect echo|exchange|source|sink|ping [name=value]...
 
 address and local (comma lists, the first decides the family), port, local-port, count, seed, peer-seed, streams,
-rto-min (ms, 0: as it is), assocs, size, end (shutdown, abort, peer: await the peer's). UDP encapsulation is set by
-the guest's sysctls. Standard library only: numbers of <linux/sctp.h>.
+rto-min (ms, 0: as it is), lifetime (ms, of every second message; source, sink), assocs, size, end (shutdown,
+abort, peer: await the peer's). UDP encapsulation is set by the guest's sysctls. Standard library only: numbers of
+<linux/sctp.h>.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from . import traffic
 
 IPPROTO_SCTP, SOL_SCTP = 132, 132
 SCTP_RTOINFO, SCTP_INITMSG, SCTP_NODELAY, SCTP_RECVRCVINFO, BINDX_ADD, CONNECTX = 0, 2, 3, 32, 100, 110
-SNDINFO, RCVINFO = 2, 3
+SNDINFO, RCVINFO, PRINFO = 2, 3, 5
+EVENT, PARTIAL_DELIVERY = 127, 0x8006  # the rest of a message will not come
+TTL = 0x10  # the policy: a lifetime in ms
+# Linux can drop the rest of a message in fragments without telling its peer; the stream then stops.
+ONE_CHUNK = 1000
 MSG_NOTIFICATION = 0x8000
 # ENOTCONN: the kernel has ended its graceful shutdown before receive() was called.
 ENDS = {
@@ -39,6 +44,7 @@ DEFAULTS = {
     "peer-seed": "2",
     "streams": "1",
     "rto-min": "0",
+    "lifetime": "0",
     "assocs": "1",
     "size": "64",
     "end": "shutdown",
@@ -65,9 +71,11 @@ def open_socket(options: dict[str, str], first: str) -> socket.socket:
     streams, rto = int(options["streams"]), int(options["rto-min"])
     s.setsockopt(SOL_SCTP, SCTP_NODELAY, 1)
     s.setsockopt(SOL_SCTP, SCTP_RECVRCVINFO, 1)
+    s.setsockopt(SOL_SCTP, EVENT, struct.pack("=iHBx", 0, PARTIAL_DELIVERY, 1))
     s.setsockopt(SOL_SCTP, SCTP_INITMSG, struct.pack("=HHHH", streams, streams, 0, 0))
+    longest = 10 * rto if options["lifetime"] != "0" else 60000  # the network loses much then
     if rto:
-        s.setsockopt(SOL_SCTP, SCTP_RTOINFO, struct.pack("=iIII", 0, rto, 60000, rto))
+        s.setsockopt(SOL_SCTP, SCTP_RTOINFO, struct.pack("=iIII", 0, rto, longest, rto))
     return s
 
 
@@ -78,9 +86,11 @@ def bind(s: socket.socket, addresses: list[str], port: int) -> None:
         s.bind(("", port))
 
 
-def send(s: socket.socket, data: bytes, stream: int, ppid: int) -> None:
-    info = struct.pack("=HHIIi", stream, 0, socket.htonl(ppid), 0, 0)
-    if s.sendmsg([data], [(SOL_SCTP, SNDINFO, info)]) != len(data):
+def send(s: socket.socket, data: bytes, stream: int, ppid: int, lifetime: int = 0) -> None:
+    about = [(SOL_SCTP, SNDINFO, struct.pack("=HHIIi", stream, 0, socket.htonl(ppid), 0, 0))]
+    if lifetime:
+        about.append((SOL_SCTP, PRINFO, struct.pack("=HxxI", TTL, lifetime)))
+    if s.sendmsg([data], about) != len(data):
         raise OSError("the message was not taken whole")
 
 
@@ -92,6 +102,7 @@ def receive(s: socket.socket) -> tuple[int, int, bytes] | None:
         if not data:
             return None
         if flags & MSG_NOTIFICATION:
+            parts.clear()
             continue
         parts.append(data)
         if flags & socket.MSG_EOR:
@@ -103,17 +114,22 @@ def receive(s: socket.socket) -> tuple[int, int, bytes] | None:
 
 def send_all(s: socket.socket, options: dict[str, str]) -> None:
     count, streams, seed, total = int(options["count"]), int(options["streams"]), int(options["seed"]), 0
+    lifetime = int(options["lifetime"])
     for i in range(count):
         data = traffic.message(i, seed)
-        send(s, data, i % streams, traffic.PPID + i)
+        expires = traffic.expires(i) and len(data) <= ONE_CHUNK
+        send(s, data, i % streams, traffic.PPID + i, lifetime if expires else 0)
         total += len(data)
     say("sent", count, total)
 
 
 def check_all(s: socket.socket, options: dict[str, str]) -> None:
-    checker = traffic.Checker(int(options["count"]), int(options["peer-seed"]), int(options["streams"]))
-    while not checker.complete:
+    gaps = options["lifetime"] != "0"
+    checker = traffic.Checker(int(options["count"]), int(options["peer-seed"]), int(options["streams"]), gaps)
+    while gaps or not checker.complete:
         got = receive(s)
+        if got is None and gaps and checker.complete:
+            break
         if got is None:
             raise ValueError(f"the association ended after {checker.received} messages")
         checker.add(*got)

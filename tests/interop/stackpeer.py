@@ -3,7 +3,8 @@
     python -m tests.interop.stackpeer listen|connect echo|exchange|source|sink|ping [name=value]...
 
 udp (own UDP port, 0: any), remote-udp (0: plain SCTP over IP), address and local (comma lists), port (SCTP),
-local-port (SCTP), count, seed, peer-seed, streams, rto-min (ms), path-mtu (0: the interface's), assocs, size, pcap
+local-port (SCTP), count, seed, peer-seed, streams, rto-min (ms), lifetime (ms, of every second message; source,
+sink), loss (chance that a packet is lost, either way), path-mtu (0: the interface's), assocs, size, pcap
 (a file), seconds (how long at most), end (shutdown, abort, vanish without a word; peer: await the peer's). Prints
 "ready SCTP-PORT UDP-PORT", "up", "sent N B", "received N B", "end ...". A server serves associations at the same
 time and ends with the ``assocs``-th end.
@@ -13,12 +14,15 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import sys
 from typing import Any
 
 from pysctplib.core import events
 from pysctplib.core.config import Config
 from pysctplib.driver import Stack, StackConfig
+from pysctplib.wire.chunks import FORWARD_TSN, SHUTDOWN_COMPLETE
+from pysctplib.wire.packet import walk
 
 from ..stackloop import Loop, offer
 from . import traffic
@@ -34,6 +38,8 @@ DEFAULTS: dict[str, str] = {
     "peer-seed": "2",
     "streams": "1",
     "rto-min": "1000",
+    "lifetime": "0",
+    "loss": "0",
     "path-mtu": "0",
     "assocs": "1",
     "size": "64",
@@ -44,6 +50,7 @@ DEFAULTS: dict[str, str] = {
 }
 SENDING = {"exchange", "source", "ping"}
 CHECKING = {"exchange", "sink"}
+SHORT_QUEUE = 16384
 
 
 def say(*words: object) -> None:
@@ -57,8 +64,11 @@ class Talk:
         self.mode, self.client, self.options, self.association = mode, client, options, association
         self.count, self.streams = int(options["count"]), int(options["streams"])
         self.to_send = self.count if mode in SENDING else 0
-        self.sent = self.sent_bytes = self.echoed = 0
-        self.checker = traffic.Checker(self.count, int(options["peer-seed"]), self.streams)
+        self.sent = self.sent_bytes = self.echoed = self.failed = 0
+        self.lifetime = int(options["lifetime"]) / 1000
+        self.checker = traffic.Checker(
+            self.count, int(options["peer-seed"]), self.streams, gaps=bool(self.lifetime)
+        )
         self.partial: dict[tuple[int, bool], list[bytes]] = {}
         self.backlog: list[tuple[bytes, int, int]] = []
         self.ending = False
@@ -78,9 +88,11 @@ class Talk:
                 )
                 self.sent += 1
         else:
-            while self.sent < self.to_send:
+            # What waits for long in the queue would be given up without having been sent.
+            while self.sent < self.to_send and not (self.lifetime and association.buffered > SHORT_QUEUE):
                 data = traffic.message(self.sent, seed)
-                if not offer(association, data, self.sent % self.streams, traffic.PPID + self.sent, now):
+                life = self.lifetime if self.lifetime and traffic.expires(self.sent) else None
+                if not offer(association, data, self.sent % self.streams, traffic.PPID + self.sent, now, life):
                     break
                 self.sent += 1
                 self.sent_bytes += len(data)
@@ -122,10 +134,33 @@ class Talk:
             self.echoed += 1
         elif self.mode in CHECKING:
             self.checker.add(event.stream, event.ppid, data)
-            if self.checker.complete:
+            if self.checker.complete and not self.checker.gaps:
                 say("received", self.checker.received, self.checker.bytes)
         else:
             raise ValueError(f"a message of {len(data)} bytes that nobody wants")
+
+
+def lose(stack: Stack, chance: float, seed: int) -> list[int]:
+    """Lose packets either way, but for SHUTDOWN COMPLETE, as in relay.py; count the FORWARD TSN that come."""
+    rng, output, receive = random.Random(seed), stack.engine.output, stack.engine.receive
+    forwards = [0]
+    if not chance:
+        return forwards
+
+    def kept(data: bytes) -> bool:
+        return rng.random() >= chance or data[12] == SHUTDOWN_COMPLETE
+
+    def some_output(now: float) -> list[Any]:
+        return [datagram for datagram in output(now) if kept(datagram[0])]
+
+    def receive_some(data: bytes, path: Any, now: float) -> None:
+        if kept(data):
+            forwards[0] += any(kind == FORWARD_TSN for kind, _, _ in walk(data))
+            receive(data, path, now)
+
+    stack.engine.output = some_output  # type: ignore[method-assign]
+    stack._deliver = stack._receive = receive_some
+    return forwards
 
 
 def run(role: str, mode: str, options: dict[str, str]) -> int:
@@ -138,10 +173,12 @@ def run(role: str, mode: str, options: dict[str, str]) -> int:
         outbound_streams=int(options["streams"]),
         rto_min=rto,
         rto_initial=max(rto, min(1.0, rto * 3)),
+        rto_max=10 * rto if options["lifetime"] != "0" else 60.0,  # the network loses much then
         nodelay=True,
         path_mtu=int(options["path-mtu"]),
         remote_udp_port=int(options["remote-udp"]),
     )
+    forwards = lose(stack, float(options["loss"]), int(options["seed"]))
     loop = Loop(stack)
     local = tuple(filter(None, options["local"].split(",")))
     endpoint = stack.open_endpoint(int(options["local-port" if client else "port"]), local, config)
@@ -170,6 +207,10 @@ def run(role: str, mode: str, options: dict[str, str]) -> int:
         elif isinstance(event, events.CommunicationLost):
             aborted = {errno.ECONNRESET: "abort", errno.ECONNABORTED: "own-abort"}
             finish(association, aborted.get(event.error, errno.errorcode.get(event.error, str(event.error))))
+        elif isinstance(event, events.PartialDeliveryAborted):
+            talks[association].partial.clear()  # there is one at a time
+        elif isinstance(event, events.SendFailed):
+            talks[association].failed += 1
         elif isinstance(event, events.CannotStart):
             raise OSError(event.error, f"cannot start: {event}")
 
@@ -180,6 +221,10 @@ def run(role: str, mode: str, options: dict[str, str]) -> int:
         talk = talks.pop(association)
         if mode in ("echo", "ping"):
             say("echoed", talk.echoed)
+        if talk.lifetime:
+            say("abandoned", stack.engine.counters.abandoned_messages, "of", talk.failed, "failed")
+            say("forwarded", forwards[0])
+            say("received", talk.checker.received, talk.checker.bytes)
         if not talk.done():
             failures.append(f"ended after {talk.sent} sent, {talk.checker.received} received")
         say("end", how)

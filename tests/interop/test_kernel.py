@@ -1,6 +1,7 @@
 """Our stack against the Linux kernel's SCTP on a wire to the lab's guest: over UDP (RFC 6951) and over bare IP."""
 
 import itertools
+import re
 import subprocess
 from importlib.util import find_spec
 
@@ -109,6 +110,31 @@ def test_echoes(wire, run, way, size):
     server = run(ours(wire, "listen echo", way, port=port, streams=4))
     assert "echoed 20" in said(wire.kernel("connect ping", address=wire.host, port=port, **options))
     assert "end shutdown" in finish(server, 30)
+
+
+def gaps(output, count):
+    """How many messages did not come; the peers have checked that no other one is missing."""
+    assert "end shutdown" in output
+    return count - int(output.split("received ")[1].split()[0])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_messages_whose_lifetime_ends_while_they_are_lost(wire, run, way):
+    """FORWARD TSN in both directions (RFC 3758)."""
+    wire.sysctl(encap_port=UDP if way == "udp" else 0)
+    options = {"count": 1500, "streams": 5, "rto_min": 100, "lifetime": 2}
+    port = next(PORTS)
+    server = run(wire.kernel("listen sink", port=port, local=wire.guest, peer_seed=1, **options))
+    output = said(ours(wire, "connect source", way, port=port, loss=0.1, **options))
+    abandoned, failed = re.search(r"abandoned (\d+) of (\d+) failed", output).groups()
+    assert int(abandoned) > 10
+    assert 0 < gaps(finish(server, 30), 1500) <= int(failed)
+    port = next(PORTS)
+    server = run(ours(wire, "listen sink", way, port=port, peer_seed=1, loss=0.1, **options))
+    assert "end shutdown" in said(wire.kernel("connect source", address=wire.host, port=port, **options))
+    output = finish(server, 30)
+    assert int(re.search(r"forwarded (\d+)", output)[1]) > 10
+    assert gaps(output, 1500) > 0
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -9,7 +9,8 @@
  * ping      sends one message and awaits its echo, count times
  *
  * udp, remote-udp, port (SCTP), count, seed, peer-seed, streams, rto-min (ms), assocs (listen: how many to serve,
- * one after the other), size (ping), abort (1: end by ABORT instead of SHUTDOWN).
+ * one after the other), size (ping), abort (1: end by ABORT instead of SHUTDOWN), lifetime (ms, of every second message
+ * that source sends; sink then misses some of them).
  *
  * The messages are those of tests/interop/traffic.py; message i goes to stream i modulo streams, its PPID is PPID + i.
  * Prints "ready", "up", then "sent N B", "received N B" and "end shutdown" or "end abort". Status 0: all as expected. */
@@ -27,7 +28,7 @@ enum { LARGEST = 65536, POOL = 2 * LARGEST, BUFFER = 1 << 20, PPID = 0x70000000 
 
 static struct { const char *name; long value; } options[] = {
 	{"udp", 9899}, {"remote-udp", 9899}, {"port", 5001}, {"count", 1000}, {"seed", 1}, {"peer-seed", 2},
-	{"streams", 1}, {"rto-min", 0}, {"assocs", 1}, {"size", 64}, {"abort", 0},
+	{"streams", 1}, {"rto-min", 0}, {"assocs", 1}, {"size", 64}, {"abort", 0}, {"lifetime", 0},
 };
 static uint8_t *pools[2]; /* the pseudo-random bytes of our messages and of the peer's */
 
@@ -83,12 +84,18 @@ static uint32_t message(uint8_t *into, uint32_t i, uint32_t seed, const uint8_t 
 
 /* ------------------------------------------------------------------ the association */
 
-static void send_message(struct socket *s, const void *data, size_t size, unsigned stream, uint32_t ppid)
+static void send_message(struct socket *s, const void *data, size_t size, unsigned stream, uint32_t ppid, long lifetime)
 {
-	struct sctp_sndinfo info = {0};
-	info.snd_sid = stream;
-	info.snd_ppid = htonl(ppid);
-	if (usrsctp_sendv(s, data, size, NULL, 0, &info, sizeof info, SCTP_SENDV_SNDINFO, 0) != (ssize_t)size)
+	struct sctp_sendv_spa spa = {0};
+	spa.sendv_flags = SCTP_SEND_SNDINFO_VALID;
+	spa.sendv_sndinfo.snd_sid = stream;
+	spa.sendv_sndinfo.snd_ppid = htonl(ppid);
+	if (lifetime) {
+		spa.sendv_flags |= SCTP_SEND_PRINFO_VALID;
+		spa.sendv_prinfo.pr_policy = SCTP_PR_SCTP_TTL;
+		spa.sendv_prinfo.pr_value = lifetime;
+	}
+	if (usrsctp_sendv(s, data, size, NULL, 0, &spa, sizeof spa, SCTP_SENDV_SPA, 0) != (ssize_t)size)
 		die("send");
 }
 
@@ -108,7 +115,7 @@ static ssize_t receive_message(struct socket *s, uint8_t *into, unsigned *stream
 		if (n < 0 && (errno == ECONNRESET || errno == ECONNABORTED)) return -1;
 		if (n < 0) die("receive");
 		if (n == 0) return 0;
-		if (flags & MSG_NOTIFICATION) continue;
+		if (flags & MSG_NOTIFICATION) { have = 0; continue; } /* the rest of a message will not come */
 		have += n;
 		if (flags & MSG_EOR) {
 			*stream = info.rcv_sid;
@@ -127,7 +134,7 @@ static void *send_all(void *argument)
 	long count = option("count"), streams = option("streams");
 	for (long i = 0; i < count; i++) {
 		uint32_t size = message(buffer, i, option("seed"), pools[0]);
-		send_message(s, buffer, size, i % streams, PPID + i);
+		send_message(s, buffer, size, i % streams, PPID + i, i % 2 ? 0 : option("lifetime"));
 		bytes += size;
 	}
 	printf("sent %ld %llu\n", count, (unsigned long long)bytes);
@@ -140,15 +147,17 @@ static void check_all(struct socket *s)
 {
 	uint8_t *buffer = malloc(LARGEST + 1), *expected = malloc(LARGEST);
 	uint64_t bytes = 0;
-	long count = option("count"), streams = option("streams");
+	long count = option("count"), streams = option("streams"), gaps = option("lifetime"), received = 0;
 	uint32_t *next = calloc(streams, sizeof *next); /* per stream: the index of its next message */
 	for (long i = 0; i < streams; i++) next[i] = i;
-	for (long n = 0; n < count; n++) {
+	for (long n = 0; gaps || n < count; n++) {
 		unsigned stream;
 		uint32_t ppid;
 		ssize_t size = receive_message(s, buffer, &stream, &ppid);
+		if (!size && gaps) break;
 		if (size <= 0) { fprintf(stderr, "peer: the association ended after %ld messages\n", n); exit(1); }
 		if (stream >= streams) { fprintf(stderr, "peer: stream %u\n", stream); exit(1); }
+		while (gaps && next[stream] < ppid - PPID && next[stream] % 2 == 0) next[stream] += streams;
 		uint32_t want = message(expected, next[stream], option("peer-seed"), pools[1]);
 		if (size != want || ppid != PPID + next[stream] || memcmp(buffer, expected, want)) {
 			fprintf(stderr, "peer: stream %u, message %u: %u bytes expected, %zd with PPID %u came%s\n",
@@ -157,8 +166,12 @@ static void check_all(struct socket *s)
 		}
 		next[stream] += streams;
 		bytes += size;
+		received++;
 	}
-	printf("received %ld %llu\n", count, (unsigned long long)bytes);
+	for (long i = 0; gaps && i < streams; i++)
+		for (; next[i] < count; next[i] += streams)
+			if (next[i] % 2) { fprintf(stderr, "peer: message %u is missing\n", next[i]); exit(1); }
+	printf("received %ld %llu\n", received, (unsigned long long)bytes);
 	fflush(stdout);
 	free(buffer); free(expected); free(next);
 }
@@ -171,7 +184,7 @@ static void ping(struct socket *s)
 		unsigned stream;
 		uint32_t ppid;
 		for (long k = 0; k < size; k++) out[k] = (uint8_t)(i + k);
-		send_message(s, out, size, i % option("streams"), PPID + i);
+		send_message(s, out, size, i % option("streams"), PPID + i, 0);
 		if (receive_message(s, in, &stream, &ppid) != size || memcmp(in, out, size)) {
 			fprintf(stderr, "peer: echo %ld differs\n", i);
 			exit(1);
@@ -189,7 +202,7 @@ static void echo(struct socket *s)
 	ssize_t size;
 	long count = 0;
 	while ((size = receive_message(s, buffer, &stream, &ppid)) > 0) {
-		send_message(s, buffer, size, stream, ppid);
+		send_message(s, buffer, size, stream, ppid, 0);
 		count++;
 	}
 	printf("echoed %ld\nend %s\n", count, size ? "abort" : "shutdown");
@@ -233,11 +246,17 @@ static struct socket *open_socket(void)
 	struct sctp_initmsg init = {0};
 	struct sctp_rtoinfo rto = {0};
 	struct sctp_udpencaps encaps = {0};
+	struct sctp_event aborted = {0};
 	if (!s) die("socket");
 	init.sinit_num_ostreams = init.sinit_max_instreams = option("streams");
 	encaps.sue_address.ss_family = AF_INET;
 	encaps.sue_port = htons(option("remote-udp"));
 	rto.srto_min = rto.srto_initial = option("rto-min");
+	if (option("lifetime")) rto.srto_max = 10 * rto.srto_min; /* the network loses much then */
+	aborted.se_assoc_id = SCTP_FUTURE_ASSOC;
+	aborted.se_type = SCTP_PARTIAL_DELIVERY_EVENT;
+	aborted.se_on = 1;
+	if (usrsctp_setsockopt(s, IPPROTO_SCTP, SCTP_EVENT, &aborted, sizeof aborted)) die("SCTP_EVENT");
 	if (usrsctp_setsockopt(s, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on)) die("SCTP_NODELAY");
 	if (usrsctp_setsockopt(s, IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on)) die("SCTP_RECVRCVINFO");
 	if (usrsctp_setsockopt(s, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init)) die("SCTP_INITMSG");

@@ -11,7 +11,7 @@ from pysctplib.errors import DecodeError
 def make(adaptation=None):
     return Cookie(
         adaptation, "192.0.2.1", "", ["192.0.2.1", "2001:db8::1"],
-        12.5, 60.0, 7, 5000, 9899, 0xFFFFFFFF, 1, 0, 2, 3, 4, 10, 65535, 0xFFFFFFFF,
+        12.5, 60.0, 7, 5000, 9899, 0xFFFFFFFF, 1, 0, 2, 3, 4, 10, 65535, 0xFFFFFFFF, True,
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pysctplib.sctplib import constants as c
 from pysctplib.sctplib import (
+    SCTP_LibraryParameters,
     sctp_abort,
     sctp_getAssocStatus,
     sctp_receive,
@@ -13,8 +13,10 @@ from pysctplib.sctplib import (
     sctp_send,
     sctp_send_private,
     sctp_setAssocStatus,
+    sctp_setLibraryParameters,
     sctp_shutdown,
 )
+from pysctplib.sctplib import constants as c
 from pysctplib.wire.chunks import BEGIN, END, UNORDERED
 
 from .world import User, pair, pump
@@ -189,7 +191,23 @@ def test_the_send_queue_has_a_limit_that_is_told(with_peer):
     assert sctp_send(association, 0, b"again") == c.SCTP_SUCCESS
 
 
-def test_a_lifetime_ends_and_is_told(with_peer):
+def test_all_messages_whose_lifetime_ends_are_told(with_peer):
+    """With PR-SCTP also those that were sent; then there is nothing to fetch back."""
+    user, association, _ = with_peer
+    for number in range(400):
+        assert sctp_send(association, 0, bytes(1000), 0, -1, number, 1) == c.SCTP_SUCCESS
+    pump(lambda: user.told("communicationLostNotif"))
+    assert sorted(context for _, _, context, _ in user.told("sendFailureNotif")) == list(range(400))
+    assert sctp_receiveUnacked(association, 1000)[0] == c.SCTP_NO_CHUNKS_IN_QUEUE
+    assert sctp_receiveUnsent(association, 1000)[0] == c.SCTP_NO_CHUNKS_IN_QUEUE
+
+
+@pytest.fixture
+def without_pr(lib):
+    assert sctp_setLibraryParameters(SCTP_LibraryParameters(supportPRSCTP=0)) == c.SCTP_SUCCESS
+
+
+def test_a_lifetime_ends_and_is_told(without_pr, with_peer):
     user, association, _ = with_peer
     for number in range(400):  # more than the first window; the peer does not answer
         assert sctp_send(association, 0, bytes(1000), 0, -1, number, 1) == c.SCTP_SUCCESS

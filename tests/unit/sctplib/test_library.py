@@ -19,6 +19,7 @@ from pysctplib.sctplib import (
     sctp_setLibraryParameters,
 )
 from pysctplib.sctplib import constants as c
+from pysctplib.sctplib.library import library
 
 ROOT = Path(__file__).parents[3]
 
@@ -146,11 +147,26 @@ def test_a_udp_port_in_use_fails_the_initialisation(make_peer):
 
 def test_library_parameters(lib):
     code, params = sctp_getLibraryParameters()
-    assert (code, params) == (0, SCTP_LibraryParameters(1, c.SCTP_CHECKSUM_ALGORITHM_CRC32C, 0, 0))
+    assert (code, params) == (0, SCTP_LibraryParameters(1, c.SCTP_CHECKSUM_ALGORITHM_CRC32C, 1, 0))
     params.sendOotbAborts = 0
     assert sctp_getLibraryParameters()[1].sendOotbAborts == 1  # a copy
     assert sctp_setLibraryParameters(params) == c.SCTP_SUCCESS
     assert sctp_getLibraryParameters()[1].sendOotbAborts == 0
+
+
+def test_pr_sctp_can_be_switched_off_for_associations_to_come(lib):
+    def offered():
+        endpoints = library().stack.engine.endpoints.values()
+        return [endpoint.config.partial_reliability for endpoint in endpoints]
+
+    def register():
+        assert sctplib.sctp_registerInstance(0, 1, 1, ["127.0.0.1"], sctplib.SCTP_ulpCallbacks()) > 0
+
+    register()
+    assert offered() == [True]
+    assert sctp_setLibraryParameters(SCTP_LibraryParameters(supportPRSCTP=0)) == c.SCTP_SUCCESS
+    register()
+    assert offered() == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +177,6 @@ def test_library_parameters(lib):
         ((0, 1, -1, 0), c.SCTP_PARAMETER_PROBLEM),
         ((0, 1, 0, 7), c.SCTP_PARAMETER_PROBLEM),
         ((0, c.SCTP_CHECKSUM_ALGORITHM_ADLER32, 0, 0), c.SCTP_NOT_SUPPORTED),
-        ((0, 1, 1, 0), c.SCTP_NOT_SUPPORTED),
         ((0, 1, 0, 1), c.SCTP_NOT_SUPPORTED),
     ],
 )
