@@ -102,7 +102,7 @@ class Engine:
             counters.drop("short packet")
             return
         a = self.by_header.get(data[:8])
-        begun = checksum_of(data[:8]) if a is None else a.checksum_in
+        begun = checksum_of(data[:8]) if a is None else a.checksum_in  # else as in packet.checksum_ok
         if extend(begun, data[HEADER_SIZE:]) != unpack_checksum(data, 8)[0]:
             counters.checksum_errors += 1
             counters.drop("bad checksum")

@@ -141,7 +141,7 @@ class Talk:
 
 
 def lose(stack: Stack, chance: float, seed: int) -> list[int]:
-    """Lose packets either way, but for SHUTDOWN COMPLETE, as in relay.py; count the FORWARD TSN that come."""
+    """Lose packets either way, but for SHUTDOWN COMPLETE, as in relay.py; count the FORWARD TSN meanwhile."""
     rng, output, receive = random.Random(seed), stack.engine.output, stack.engine.receive
     forwards = [0]
     if not chance:

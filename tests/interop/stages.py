@@ -43,9 +43,8 @@ def alone(program: str, stage: str, where: str, ready: str, *options: str, termi
             place = (place[1].partition("=")[2],)
         chosen = [x.replace("PORT", str(*free_udp_ports(1))) for x in options]
         request = ready.replace("HANDLE", handle) + r" of (\d+)"
-        earlier = len(
-            world.silent.matches(request)
-        )  # those of a program without a handle, when it is played again
+        # A program without a handle that is played again has left some.
+        earlier = len(world.silent.matches(request))
         one = world.start(program, *place, *named, *chosen, terminal=terminal, **more)
         if where == "mute":
             found = world.silent.expect(request, 60, earlier + 1)

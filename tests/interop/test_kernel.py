@@ -1,7 +1,6 @@
 """Our stack against the Linux kernel's SCTP on a wire to the lab's guest: over UDP (RFC 6951) and over bare IP."""
 
 import itertools
-import re
 import subprocess
 from importlib.util import find_spec
 
@@ -9,6 +8,7 @@ import pytest
 
 from .helpers import ROOT, finish, process, stack_command, wire_to_guest
 from .pcap_checks import complaints
+from .traffic import gave_up, skipped
 
 pytestmark = pytest.mark.lab
 
@@ -112,12 +112,6 @@ def test_echoes(wire, run, way, size):
     assert "end shutdown" in finish(server, 30)
 
 
-def gaps(output, count):
-    """How many messages did not come; the peers have checked that no other one is missing."""
-    assert "end shutdown" in output
-    return count - int(output.split("received ")[1].split()[0])
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_messages_whose_lifetime_ends_while_they_are_lost(wire, run, way):
     """FORWARD TSN in both directions (RFC 3758)."""
@@ -126,15 +120,11 @@ def test_messages_whose_lifetime_ends_while_they_are_lost(wire, run, way):
     port = next(PORTS)
     server = run(wire.kernel("listen sink", port=port, local=wire.guest, peer_seed=1, **options))
     output = said(ours(wire, "connect source", way, port=port, loss=0.1, **options))
-    abandoned, failed = re.search(r"abandoned (\d+) of (\d+) failed", output).groups()
-    assert int(abandoned) > 10
-    assert 0 < gaps(finish(server, 30), 1500) <= int(failed)
+    gave_up(output, finish(server, 30), options["count"])
     port = next(PORTS)
     server = run(ours(wire, "listen sink", way, port=port, peer_seed=1, loss=0.1, **options))
     assert "end shutdown" in said(wire.kernel("connect source", address=wire.host, port=port, **options))
-    output = finish(server, 30)
-    assert int(re.search(r"forwarded (\d+)", output)[1]) > 10
-    assert gaps(output, 1500) > 0
+    skipped(finish(server, 30), options["count"])
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,10 +1,9 @@
 """Our stack against libusrsctp over UDP on loopback: 100,000 messages each way, byte for byte, also with loss."""
 
-import re
-
 import pytest
 
 from .helpers import finish, free_udp_ports, process, relay, relay_counts, stack_command, usrsctp_command
+from .traffic import gave_up, skipped
 
 pytestmark = pytest.mark.usrsctp
 
@@ -82,12 +81,6 @@ def test_echo_both_ways(usrsctp_peer, size):
 PARTLY = {"count": 2000, "streams": 5, "rto_min": 100, "lifetime": 2, "path_mtu": 1500}
 
 
-def gaps(output):
-    """How many messages did not come; the peers have checked that no other one is missing."""
-    assert "end shutdown" in output
-    return PARTLY["count"] - int(output.split("received ")[1].split()[0])
-
-
 def test_messages_whose_lifetime_ends_while_they_are_lost(usrsctp_peer):
     """FORWARD TSN in both directions (RFC 3758)."""
     theirs = {name: value for name, value in PARTLY.items() if name != "path_mtu"}
@@ -97,16 +90,12 @@ def test_messages_whose_lifetime_ends_while_they_are_lost(usrsctp_peer):
         command = stack_command("connect source", remote_udp=port, port=5001, loss=0.1, **PARTLY)
         with process(command) as client:
             output = finish(client, 60)
-        abandoned, failed = re.search(r"abandoned (\d+) of (\d+) failed", output).groups()
-        assert int(abandoned) > 10
-        assert 0 < gaps(finish(server, 30)) <= int(failed)
+        gave_up(output, finish(server, 30), PARTLY["count"])
     with stack_server("sink", loss=0.1, **PARTLY, peer_seed=1) as server:
         sctp, udp = ports_of(server)
         with process(usrsctp_command(usrsctp_peer, "connect source", port, udp, port=sctp, **theirs)) as client:
             assert "end shutdown" in finish(client, 60)
-        output = finish(server, 30)
-        assert int(re.search(r"forwarded (\d+)", output)[1]) > 10
-        assert gaps(output) > 0
+        skipped(finish(server, 30), PARTLY["count"])
 
 
 def test_aborts_are_seen_by_the_other_side(usrsctp_peer):

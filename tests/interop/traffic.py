@@ -6,6 +6,7 @@ Most are small, one in a thousand has up to 64 KiB, every 10,000th exactly 64 Ki
 from __future__ import annotations
 
 import functools
+import re
 import struct
 
 LARGEST = 65536
@@ -88,3 +89,26 @@ class Checker:
         if not self.gaps:
             return self.received == self.count
         return all(expires(index) for first in self.next for index in range(first, self.count, self.streams))
+
+
+# What is to be seen where messages have a lifetime and the network loses packets
+
+
+def _missing(output: str, count: int) -> int:
+    """Return how many messages a sink did not get; it has checked itself that no other one is missing."""
+    assert "end shutdown" in output
+    return count - int(output.split("received ")[1].split()[0])
+
+
+def gave_up(output: str, sink: str, count: int) -> None:
+    """Check that our stack as the source gave messages up after they were sent, and the sink missed no others."""
+    found = re.search(r"abandoned (\d+) of (\d+) failed", output)
+    assert found is not None and int(found[1]) > 10, output
+    assert 0 < _missing(sink, count) <= int(found[2])
+
+
+def skipped(output: str, count: int) -> None:
+    """Check that our stack as the sink was told by FORWARD TSN what will not come."""
+    found = re.search(r"forwarded (\d+)", output)
+    assert found is not None and int(found[1]) > 10, output
+    assert _missing(output, count) > 0
